@@ -1,0 +1,32 @@
+# posthouse_module(NAME [ASIO] [USES folder…] [LINK library…]): the static library of one folder.
+# ASIO gives its sources the shared precompiled Asio header. Folders that do not exist yet are
+# skipped, so a USES list can name the finished house.
+function(posthouse_module name)
+  cmake_parse_arguments(M "ASIO" "" "USES;LINK" ${ARGN})
+  file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/${name}/*.cpp)
+  if(NOT sources)
+    return()
+  endif()
+  add_library(posthouse_${name} STATIC ${sources})
+  target_link_libraries(posthouse_${name} PRIVATE posthouse_options fmt::fmt ${M_LINK})
+  foreach(other IN LISTS M_USES)
+    if(TARGET posthouse_${other})
+      target_link_libraries(posthouse_${name} PRIVATE posthouse_${other})
+    endif()
+  endforeach()
+  if(M_ASIO)
+    posthouse_asio_header(posthouse_${name})
+  endif()
+endfunction()
+
+# The precompiled Asio header: built once with net/, reused by every other Asio target.
+function(posthouse_asio_header target)
+  if(target STREQUAL "posthouse_net")
+    target_precompile_headers(${target} PRIVATE ${CMAKE_SOURCE_DIR}/cmake/asio_pch.hpp)
+  elseif(TARGET posthouse_net)
+    target_precompile_headers(${target} REUSE_FROM posthouse_net)
+  endif()
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    target_compile_options(${target} PRIVATE -fpch-instantiate-templates)
+  endif()
+endfunction()
