@@ -30,6 +30,7 @@ namespace {
 constexpr std::size_t kMaxPending = 1 << 20;          // LIMIT: octets of lines not yet written
 constexpr std::size_t kWriteAt = 64 << 10;            // octets that are written at once
 constexpr std::chrono::milliseconds kGatherTime{20};  // else the longest a line waits
+constexpr std::chrono::seconds kFlushTime{5};         // LIMIT: a stuck target holds nobody longer
 constexpr std::size_t kKeepBuffer = 128 << 10;        // larger buffers are given back
 
 // Writes all of `text`, waiting for a slow pipe; false when the target refuses.
@@ -185,10 +186,13 @@ void Log::write_batch(Lock& lock, std::string& batch) {
 }
 
 void Log::wait_until_written(Lock& lock) {
+  const auto give_up = std::chrono::steady_clock::now() + kFlushTime;
   while (threaded_ && (!pending_.empty() || writing_)) {
     urgent_ = true;
     wake_.notify_one();
-    written_.wait(lock);
+    if (written_.wait_until(lock, give_up) == std::cv_status::timeout) {
+      return;
+    }
   }
 }
 
@@ -208,7 +212,8 @@ bool Log::configure(const LogOptions& options) {
   Lock lock(mutex_);
   wait_until_written(lock);  // lines of before go where they were meant to go
   const int former = std::exchange(fd_, fd);
-  if (former != STDERR_FILENO) {
+  // A writer that is stuck in the former target still uses its descriptor; then it stays open.
+  if (former != STDERR_FILENO && !writing_) {
     ::close(former);
   }
   level_ = options.level;

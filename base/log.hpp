@@ -46,7 +46,7 @@ struct LogOptions {
 // level info. Returns false when the file cannot be opened (the old target is kept).
 bool configure_log(const LogOptions& options);
 void set_log_level(LogLevel level);
-// Waits until everything queued is written; call before exit.
+// Waits until everything queued is written, five seconds at most; call before exit.
 void flush_log();
 // Tests: gets every formatted line instead of the target; empty function restores.
 void set_log_capture(std::function<void(std::string_view line)> capture);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <tuple>
 
 #include "conf/setting.hpp"
 #include "conf/values.hpp"
@@ -225,13 +226,24 @@ void add_diagnostic(const Loaded& loaded, std::vector<Diagnostic>& diagnostics,
 }
 
 void sort_diagnostics(const Loaded& loaded, std::vector<Diagnostic>& diagnostics) {
-  std::stable_sort(diagnostics.begin(), diagnostics.end(), [&](const auto& a, const auto& b) {
-    const bool a_main = a.where.file == loaded.main_file;
-    const bool b_main = b.where.file == loaded.main_file;
-    if (a_main != b_main) return a_main;
-    if (a.where.file != b.where.file) return a.where.file < b.where.file;
-    return a.where.line < b.where.line;
+  // By an index that keeps equals apart, because clang refuses libstdc++ 12's stable_sort
+  // (a deprecated call inside it).
+  struct Entry {
+    std::size_t index;
+    Diagnostic diagnostic;
+  };
+  std::vector<Entry> entries;
+  for (auto& entry : diagnostics) entries.push_back({entries.size(), std::move(entry)});
+  std::sort(entries.begin(), entries.end(), [&](const Entry& a, const Entry& b) {
+    const Origin& left = a.diagnostic.where;
+    const Origin& right = b.diagnostic.where;
+    const bool left_other = left.file != loaded.main_file;
+    const bool right_other = right.file != loaded.main_file;
+    return std::tie(left_other, left.file, left.line, a.index) <
+           std::tie(right_other, right.file, right.line, b.index);
   });
+  diagnostics.clear();
+  for (auto& entry : entries) diagnostics.push_back(std::move(entry.diagnostic));
 }
 
 }  // namespace posthouse::conf

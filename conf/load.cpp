@@ -138,8 +138,9 @@ class Loader {
                            in_quotes(environment.fqdn)));
       }
     }
-    if (s.drop_path.empty() && !s.work_path.empty()) s.drop_path = s.work_path + "/drop";
-    if (s.user_file.empty() && !s.work_path.empty()) s.user_file = s.work_path + "/users";
+    const std::string below = s.work_path == "/" ? "/" : s.work_path + "/";
+    if (s.drop_path.empty()) s.drop_path = below + "drop";
+    if (s.user_file.empty()) s.user_file = below + "users";
     if (s.sysadmin.empty()) s.sysadmin = "postmaster";
     if (s.sysadmin.find('@') == std::string::npos && !s.host_domain.empty()) {
       s.sysadmin += "@" + s.host_domain.front();
@@ -198,6 +199,11 @@ Environment system_environment() {
   return Environment{full_host_name(name, read_config_file("/etc/hosts").value_or(""))};
 }
 
+Loaded finish_loading(Reading reading, const std::string& main_file,
+                      const Environment& environment) {
+  return Loader(std::move(reading), main_file).finish(environment);
+}
+
 Loaded load_file(const std::string& path, const Environment& environment) {
   Reader reader(read_config_file);
   if (!reader.read_main_file(path)) {  // what is missing in it would be noise
@@ -206,13 +212,13 @@ Loaded load_file(const std::string& path, const Environment& environment) {
     nothing.main_file = path;
     return nothing;
   }
-  return Loader(reader.take(), path).finish(environment);
+  return finish_loading(reader.take(), path, environment);
 }
 
 Loaded load_text(std::string_view text, const std::string& name, const Environment& environment) {
   Reader reader(read_config_file);
   reader.read_main_text(text, name);
-  return Loader(reader.take(), name).finish(environment);
+  return finish_loading(reader.take(), name, environment);
 }
 
 std::string find_config(const std::string& option) {

@@ -33,7 +33,7 @@ struct Assignment {
 struct Loaded {
   std::shared_ptr<const Settings> settings;  // null when there is an error
   // In the order written: known settings only, of a setting that was replaced the last line only,
-  // paths absolute.
+  // paths absolute, domains in lower case.
   std::vector<Assignment> assignments;
   std::vector<Diagnostic> diagnostics;  // as found; sort_diagnostics() (check.hpp) for people
   std::string main_file;                // as given

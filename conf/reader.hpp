@@ -59,6 +59,10 @@ class Reader {
   bool full_ = false;
 };
 
+// The second half of load_file() and load_text() (load.cpp): what was read becomes settings.
+[[nodiscard]] Loaded finish_loading(Reading reading, const std::string& main_file,
+                                    const Environment& environment);
+
 // One text in each syntax; the settings go to reader.add(), problems to reader.report().
 void read_dmail(std::string_view text, const std::string& file, Reader& reader);
 void read_yaml(std::string_view text, const std::string& file, Reader& reader);

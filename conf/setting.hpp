@@ -40,7 +40,8 @@ enum class Secrecy : std::uint8_t { open, hidden, names_secret_file };
 // Against DMail: the same, the same name with another meaning or default, or not known there.
 enum class Heritage : std::uint8_t { kept, modernised, added };
 
-// What a setter gets. `words` may be rewritten to the canonical spelling (paths become absolute).
+// What a setter gets. `words` may be rewritten to the canonical spelling (paths become
+// absolute, domains lower case).
 struct Given {
   Words& words;
   const Origin& origin;

@@ -8,6 +8,7 @@ namespace {
 Problem add_host_domain(Settings& settings, Given& given) {
   auto domain = parse_domain(given.words[0]);
   if (!domain) return std::move(domain).error();
+  given.words[0] = *domain;
   settings.host_domain.push_back(*std::move(domain));
   return std::nullopt;
 }
@@ -47,7 +48,7 @@ Problem add_vdomain(Settings& settings, Given& given) {
   if (!domain) return std::move(domain).error();
   auto directory = parse_path(given.words[3], given.folder);
   if (!directory) return std::move(directory).error();
-  given.words[3] = *directory;
+  given.words = {entry.prefix, "@" + *suffix_name, *domain, *directory};
   entry.suffix = *std::move(suffix_name);
   entry.domain = *std::move(domain);
   entry.drop_dir = *std::move(directory);

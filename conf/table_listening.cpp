@@ -13,6 +13,7 @@ constexpr std::array kTlsVersions = {
 Problem add_listen(Settings& settings, Given& given) {
   auto address = parse_listen_address(given.words[0]);
   if (!address) return std::move(address).error();
+  given.words[0] = *address;
   if (*address == "*") {
     settings.listen.clear();  // all addresses is the empty list; rules() refuses * beside others
   } else {

@@ -1,8 +1,9 @@
 // Owns dot transparency. Pure; any thread. The decoder looks at 64 octets at a time: with one bit
-// an octet, "LF without CR", "CR without LF" and "dot after CRLF" are shifts and ands, and only the
-// last needs a closer look. Everything between two such dots is copied at once.
+// an octet, "CRLF", "LF without CR" and "CR without LF" are shifts and ands. Everything between two
+// dots at line starts is copied at once.
 #include "mail/dot_decoder.hpp"
 
+#include <algorithm>
 #include <bit>
 #include <cstring>
 
@@ -11,15 +12,20 @@
 
 namespace posthouse::mail {
 
-// Scans text up to the next dot at a line start, or to the end. Returns the number of octets passed
-// and leaves in state_ what was just before the next octet: line_start, text or text_cr.
+// Scans text up to the next dot at a line start, or to the end; a dot at the very front is the
+// caller's business. Returns the number of octets passed and leaves in state_ what was just before
+// the next octet: line_start, text or text_cr.
 std::size_t DotDecoder::pass_text(std::string_view input) {
+  // Counters in locals: the compiler must not store them to memory for each block.
   std::uint64_t after_cr = state_ == State::text_cr ? 1 : 0;
-  std::uint64_t at_start = state_ == State::line_start ? 1 : 0;
+  std::uint64_t odd = 0;  // bit i: octet i is an LF without CR, or follows a CR and is no LF
+  std::uint64_t longest = longest_;
+  std::uint64_t line_before = line_;  // octets of the present line in earlier input
+  std::size_t line_begin = 0;         // where it begins or goes on in this input
   std::size_t passed = 0;
-  std::size_t line_begin = 0;  // of the present line, within `input`
+  bool dot = false;
   char tail[kBlock];
-  while (passed < input.size()) {
+  while (passed < input.size() && !dot) {
     const char* block = input.data() + passed;
     std::size_t size = input.size() - passed;
     if (size < kBlock) {
@@ -31,31 +37,27 @@ std::size_t DotDecoder::pass_text(std::string_view input) {
     }
     const LineMasks masks = line_masks(block);
     const std::uint64_t expected_lf = masks.cr << 1 | after_cr;
-    const std::uint64_t crlf = masks.lf & expected_lf;
-    const std::uint64_t dots = masks.dot & (crlf << 1 | at_start);
-    if (dots != 0) {
-      size = static_cast<std::size_t>(std::countr_zero(dots));
-    }
-    const std::uint64_t seen = size == kBlock ? ~std::uint64_t{0} : (std::uint64_t{1} << size) - 1;
-    bare_ = bare_ || ((expected_lf ^ masks.lf) & seen) != 0;
-    for (std::uint64_t ends = crlf & seen; ends != 0; ends &= ends - 1) {
+    for (std::uint64_t ends = masks.lf & expected_lf; ends != 0; ends &= ends - 1) {
       const std::size_t next = passed + static_cast<std::size_t>(std::countr_zero(ends)) + 1;
-      const std::uint64_t length = line_ + (next - line_begin) - 2;
-      longest_ = length > longest_ ? length : longest_;
-      line_ = 0;
+      longest = std::max<std::uint64_t>(longest, line_before + (next - line_begin) - 2);
+      line_before = 0;
       line_begin = next;
+      if (next < input.size() && input[next] == '.') {
+        dot = true;
+        size = next - passed;
+        break;
+      }
     }
+    const std::uint64_t seen = ~std::uint64_t{0} >> (kBlock - size);
+    odd |= (expected_lf ^ masks.lf) & seen;
+    after_cr = masks.cr >> (size - 1) & 1;
     passed += size;
-    if (size != 0) {
-      after_cr = masks.cr >> (size - 1) & 1;
-      at_start = crlf >> (size - 1) & 1;
-    }
-    if (dots != 0) {
-      break;
-    }
   }
-  line_ += passed - line_begin;
-  state_ = at_start != 0 ? State::line_start : after_cr != 0 ? State::text_cr : State::text;
+  bare_ = bare_ || odd != 0;
+  longest_ = longest;
+  line_ = line_before + (passed - line_begin);
+  // A line that has not begun yet was ended by CRLF just now: nothing else makes an empty one here.
+  state_ = line_ == 0 ? State::line_start : after_cr != 0 ? State::text_cr : State::text;
   return passed;
 }
 

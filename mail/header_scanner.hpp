@@ -52,7 +52,7 @@ class HeaderScanner {
  private:
   void end_line();
 
-  static constexpr std::size_t kPrefix = 64;
+  static constexpr std::size_t kPrefix = 32;
   std::array<char, kPrefix> prefix_{};  // the beginning of the present line
   std::size_t prefix_size_ = 0;
   std::array<std::uint32_t, kKnownFields> counts_{};

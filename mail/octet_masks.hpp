@@ -16,7 +16,6 @@ inline constexpr std::size_t kBlock = 64;
 struct LineMasks {
   std::uint64_t cr = 0;
   std::uint64_t lf = 0;
-  std::uint64_t dot = 0;
 };
 
 // Reads exactly kBlock octets at `data`.
@@ -25,7 +24,6 @@ struct LineMasks {
 #if defined(__SSE2__)
   const auto cr = _mm_set1_epi8('\r');
   const auto lf = _mm_set1_epi8('\n');
-  const auto dot = _mm_set1_epi8('.');
   const auto bits = [](__m128i equal, unsigned shift) {
     return static_cast<std::uint64_t>(static_cast<unsigned>(_mm_movemask_epi8(equal))) << shift;
   };
@@ -33,13 +31,11 @@ struct LineMasks {
     const __m128i octets = _mm_loadu_si128(reinterpret_cast<const __m128i*>(data + i));
     masks.cr |= bits(_mm_cmpeq_epi8(octets, cr), i);
     masks.lf |= bits(_mm_cmpeq_epi8(octets, lf), i);
-    masks.dot |= bits(_mm_cmpeq_epi8(octets, dot), i);
   }
 #else
   for (unsigned i = 0; i < kBlock; ++i) {
     masks.cr |= static_cast<std::uint64_t>(data[i] == '\r') << i;
     masks.lf |= static_cast<std::uint64_t>(data[i] == '\n') << i;
-    masks.dot |= static_cast<std::uint64_t>(data[i] == '.') << i;
   }
 #endif
   return masks;

@@ -185,9 +185,7 @@ std::string IpAddress::text() const {
   return out;
 }
 
-std::string IpAddress::smtp_literal() const {
-  return (is_v4() ? "[" : "[IPv6:") + text() + "]";
-}
+std::string IpAddress::smtp_literal() const { return (is_v4() ? "[" : "[IPv6:") + text() + "]"; }
 
 std::string Endpoint::text() const {
   const std::string port_text = ":" + std::to_string(port);

@@ -22,8 +22,9 @@ class IpAddress {
   [[nodiscard]] bool is_v4() const;
   [[nodiscard]] bool is_loopback() const;
   [[nodiscard]] const std::array<std::uint8_t, 16>& bytes() const { return bytes_; }
-  [[nodiscard]] std::string text() const;          // "192.0.2.1", "2001:db8::1"
-  [[nodiscard]] std::string smtp_literal() const;  // "[192.0.2.1]", "[IPv6:2001:db8::1]" RFC 5321 4.1.3
+  [[nodiscard]] std::string text() const;  // "192.0.2.1", "2001:db8::1"
+  [[nodiscard]] std::string smtp_literal()
+      const;  // "[192.0.2.1]", "[IPv6:2001:db8::1]" RFC 5321 4.1.3
   auto operator<=>(const IpAddress&) const = default;
 
  private:

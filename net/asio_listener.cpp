@@ -22,8 +22,9 @@ namespace posthouse::net {
 namespace {
 
 using Acceptor = asio::basic_socket_acceptor<asio::ip::tcp, Executor>;
-using SteadyTimer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using SteadyTimer =
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 // LIMIT: connections taken before the others on this thread have their turn.
 constexpr int kAcceptBatch = 64;
@@ -64,12 +65,11 @@ bool set_flag(int fd, int level, int option, int value) {
 
 }  // namespace
 
-struct Listener::State {
-  UniqueFd fd;  // until serve()
-  std::optional<Acceptor> acceptor;
-  std::atomic<bool> stopped = false;
-  Shards* shards = nullptr;
+struct Listener::Serving {
+  Serving(Shards& s, Handler h) : shards(s), handler(std::move(h)), acceptor(s.executor(0)) {}
+  Shards& shards;
   Handler handler;
+  Acceptor acceptor;
   bool exhausted = false;  // logged, and not yet over
 };
 
@@ -84,19 +84,16 @@ base::Result<std::unique_ptr<Listener>> Listener::bind(const ListenOptions& opti
       ::bind(fd.get(), &address.any, length) != 0 || ::listen(fd.get(), options.backlog) != 0) {
     return tl::unexpected(listen_error(errno, endpoint));
   }
-  auto state = std::make_shared<State>();
-  state->fd = std::move(fd);
-  return std::unique_ptr<Listener>(new Listener(std::move(state)));
+  return std::unique_ptr<Listener>(new Listener(std::move(fd)));
 }
 
-Listener::Listener(std::shared_ptr<State> state)
-    : state_(std::move(state)), local_(local_endpoint(state_->fd.get())) {}
+Listener::Listener(UniqueFd fd) : fd_(std::move(fd)), local_(local_endpoint(fd_.get())) {}
 
 Listener::~Listener() { stop(); }
 
 namespace {
 
-using StatePtr = std::shared_ptr<Listener::State>;
+using ServingPtr = std::shared_ptr<Listener::Serving>;
 
 struct Accepted {
   UniqueFd fd;
@@ -115,38 +112,38 @@ Accepted accept_one(int fd, int& error) {
   return accepted;
 }
 
-void hand_over(const StatePtr& state, Accepted accepted) {
-  const std::size_t index = state->shards->least_loaded();
-  const Executor executor = state->shards->executor(index);
+void hand_over(const ServingPtr& serving, Accepted accepted) {
+  const std::size_t index = serving->shards.least_loaded();
+  const Executor executor = serving->shards.executor(index);
   // Counted now, so that a burst spreads over the shards.
-  auto ticket = state->shards->count_connection(index);
-  auto begin = [state, executor, accepted = std::move(accepted),
+  auto ticket = serving->shards.count_connection(index);
+  auto begin = [serving, executor, accepted = std::move(accepted),
                 ticket = std::move(ticket)]() mutable {
     auto stream = std::make_unique<AsioStream>(executor, std::move(accepted.fd), accepted.peer,
                                                std::move(ticket));
-    state->handler(executor, std::move(stream));
+    serving->handler(executor, std::move(stream));
   };
   asio::post(executor, std::move(begin));
 }
 
-void log_exhausted(Listener::State& state, int error) {
-  if (!state.exhausted) {
-    state.exhausted = true;
+void log_exhausted(Listener::Serving& serving, int error) {
+  if (!serving.exhausted) {
+    serving.exhausted = true;
     base::log_event(base::LogLevel::error, "net", "-", "cannot accept connections for now",
                     {{"reason", std::generic_category().message(error)}});
   }
 }
 
 // Takes what waits. false: out of descriptors or memory.
-bool accept_batch(const StatePtr& state) {
+bool accept_batch(const ServingPtr& serving) {
   for (int i = 0; i < kAcceptBatch; ++i) {
     int error = 0;
-    Accepted accepted = accept_one(state->acceptor->native_handle(), error);
+    Accepted accepted = accept_one(serving->acceptor.native_handle(), error);
     if (error == 0) {
-      state->exhausted = false;
-      hand_over(state, std::move(accepted));
+      serving->exhausted = false;
+      hand_over(serving, std::move(accepted));
     } else if (error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM) {
-      log_exhausted(*state, error);
+      log_exhausted(*serving, error);
       return false;
     } else if (error == EAGAIN || error == EWOULDBLOCK) {
       break;
@@ -156,45 +153,40 @@ bool accept_batch(const StatePtr& state) {
   return true;
 }
 
-Task<> accept_loop(StatePtr state) {
+// Ends when stop() has closed the socket.
+Task<> accept_loop(ServingPtr serving) {
   const Executor executor = co_await asio::this_coro::executor;
-  while (!state->stopped) {
-    co_await state->acceptor->async_wait(Acceptor::wait_read, use_tuple);
-    if (state->stopped || accept_batch(state)) {
+  while (serving->acceptor.is_open()) {
+    co_await serving->acceptor.async_wait(Acceptor::wait_read, use_tuple);
+    if (!serving->acceptor.is_open() || accept_batch(serving)) {
       continue;
     }
     SteadyTimer pause(executor);
     pause.expires_after(kExhaustedPause);
     co_await pause.async_wait(use_tuple);
   }
-  state->acceptor.reset();
 }
 
 }  // namespace
 
 void Listener::serve(Shards& shards, Handler handler) {
-  PH_ASSERT(state_->shards == nullptr, "a listener serves once");
+  PH_ASSERT(fd_, "a listener serves once, and not after stop()");
+  auto serving = std::make_shared<Serving>(shards, std::move(handler));
   const auto protocol = local_.address.is_v4() ? asio::ip::tcp::v4() : asio::ip::tcp::v6();
-  state_->shards = &shards;
-  state_->handler = std::move(handler);
-  state_->acceptor.emplace(shards.executor(0), protocol, state_->fd.release());
-  spawn(shards.executor(0), accept_loop(state_), "accept " + local_.text());
+  serving->acceptor.assign(protocol, fd_.release());
+  serving_ = serving;
+  spawn(shards.executor(0), accept_loop(std::move(serving)), "accept " + local_.text());
 }
 
 void Listener::stop() {
-  if (state_->stopped.exchange(true)) {
-    return;
-  }
-  if (state_->shards == nullptr) {
-    state_->fd = UniqueFd();
-    return;
-  }
-  asio::post(state_->shards->executor(0), [state = state_] {
-    if (state->acceptor) {
+  fd_ = UniqueFd();
+  if (auto serving = serving_.lock()) {
+    const Executor executor = serving->shards.executor(0);
+    asio::post(executor, [serving = std::move(serving)] {
       boost::system::error_code ignored;
-      state->acceptor->close(ignored);
-    }
-  });
+      serving->acceptor.close(ignored);
+    });
+  }
 }
 
 }  // namespace posthouse::net

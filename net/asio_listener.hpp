@@ -10,6 +10,7 @@
 #include "net/address.hpp"
 #include "net/ports.hpp"
 #include "net/shard.hpp"
+#include "net/socket_fd.hpp"
 
 namespace posthouse::net {
 
@@ -26,26 +27,27 @@ class Listener {
 
   // Error: "listen 127.0.0.1:25: Address already in use; another server holds this port".
   static base::Result<std::unique_ptr<Listener>> bind(const ListenOptions& options);
-  // Stops. The shards must still exist.
+  // Stops. May come before or after the end of the shards.
   ~Listener();
   Listener(const Listener&) = delete;
   Listener& operator=(const Listener&) = delete;
 
-  // Once; `shards` must outlive the listener. Out of descriptors it pauses 100 ms at a time and
-  // logs that once.
+  // Once, not during the end of `shards`. Out of descriptors it pauses 100 ms at a time and logs
+  // that once.
   void serve(Shards& shards, Handler handler);
   // No new connections, the port is free soon after. Idempotent, from any thread.
   void stop();
 
   [[nodiscard]] const Endpoint& local() const { return local_; }
 
-  struct State;
+  struct Serving;
 
  private:
-  explicit Listener(std::shared_ptr<State> state);
+  explicit Listener(UniqueFd fd);
 
-  std::shared_ptr<State> state_;
+  UniqueFd fd_;  // until serve()
   Endpoint local_;
+  std::weak_ptr<Serving> serving_;  // belongs to the accept loop and ends with it or its shard
 };
 
 }  // namespace posthouse::net

@@ -17,8 +17,9 @@ namespace posthouse::net {
 namespace {
 
 using Socket = asio::basic_stream_socket<asio::ip::tcp, Executor>;
-using SteadyTimer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using SteadyTimer =
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 // LIMIT: one read. Also what a fast sender gets done before the others have their turn.
 constexpr std::size_t kReadSize = 64 * 1024;
@@ -44,7 +45,8 @@ struct AsioStream::Core : std::enable_shared_from_this<Core> {
       : socket(executor), timer(executor), peer(p), ticket(std::move(t)) {}
 
   base::Error gone(std::string_view op) const {
-    const auto code = timed_out ? std::errc::timed_out : std::errc::operation_canceled;
+    const bool late = timed_out || reads_expired;
+    const auto code = late ? std::errc::timed_out : std::errc::operation_canceled;
     return {std::make_error_code(code), op, peer.text()};
   }
   base::Error system_error(int code, std::string_view op) const {
@@ -54,8 +56,12 @@ struct AsioStream::Core : std::enable_shared_from_this<Core> {
     return base::fail(std::errc::protocol_error, op, peer.text() + ", " + reason).value();
   }
 
+  bool may_read() const { return !closed && !reads_expired; }
+
+  void move_deadline(base::MonoTime when, bool only_reads);
   void arm(base::MonoTime when);
   void on_timer();
+  void expire();
   void close_socket();
 
   // recv(2) into wire_buffer: the view, or nothing and errno in `error` (EAGAIN: not yet).
@@ -74,13 +80,29 @@ struct AsioStream::Core : std::enable_shared_from_this<Core> {
   base::MonoTime armed_for = base::MonoTime::max();
   ConnectionTicket ticket;
   std::uint32_t timer_generation = 0;
+  std::uint32_t blocked_writers = 0;
   bool closed = false;
-  bool timed_out = false;
+  bool timed_out = false;      // closed by the deadline
+  bool only_reads = false;     // the deadline ends reads and leaves the connection
+  bool reads_expired = false;  // and has done so
 
   std::unique_ptr<TlsEngine> tls;
   std::string unread;  // ciphertext behind what was consumed so far
   std::string unsent;  // ciphertext that the kernel did not take
 };
+
+// Thousands of idle connections: this, a coroutine frame or two, and the kernel's part are all.
+static_assert(sizeof(AsioStream::Core) <= 512);
+
+void AsioStream::Core::move_deadline(base::MonoTime when, bool reads) {
+  deadline = when;
+  only_reads = reads;
+  reads_expired = false;
+  // The usual case, a later deadline, is a store: the armed timer looks again when it fires.
+  if (!closed && when < armed_for) {
+    arm(when);
+  }
+}
 
 void AsioStream::Core::arm(base::MonoTime when) {
   armed_for = when;
@@ -101,10 +123,20 @@ void AsioStream::Core::on_timer() {
     return;
   }
   if (base::system_clock().mono() >= deadline) {
-    timed_out = true;
-    close_socket();
+    expire();
   } else if (deadline != base::MonoTime::max()) {
     arm(deadline);
+  }
+}
+
+void AsioStream::Core::expire() {
+  if (only_reads && !reads_expired && blocked_writers == 0) {
+    reads_expired = true;
+    boost::system::error_code ignored;
+    socket.cancel(ignored);
+  } else {
+    timed_out = true;
+    close_socket();
   }
 }
 
@@ -171,19 +203,37 @@ namespace {
 
 using CorePtr = std::shared_ptr<AsioStream::Core>;
 
-// Waits until the socket is readable or writable. false: the connection was closed meanwhile.
-Task<bool> wait_for(CorePtr core, Socket::wait_type what) {
-  const auto result = co_await core->socket.async_wait(what, use_tuple);
+// An operation that was cancelled on an open socket: the deadline expired and was moved before the
+// waiting coroutine had its turn. It waits again.
+bool is_fatal(const boost::system::error_code& code) {
+  return code && code != asio::error::operation_aborted;
+}
+
+// Waits until the socket is readable. false: it is closed or the deadline of reads has passed.
+Task<bool> wait_readable(CorePtr core) {
+  const auto waited = co_await core->socket.async_wait(Socket::wait_read, use_tuple);
   // The state decides and not the code: a closed socket may still report success.
-  co_return !core->closed && !std::get<0>(result);
+  co_return core->may_read() && !is_fatal(std::get<0>(waited));
+}
+
+// Waits until the kernel takes more. false: the connection is closed.
+Task<bool> wait_writable(CorePtr core) {
+  if (core->reads_expired) {
+    core->expire();  // nobody set a new deadline, so there is no time to wait
+    co_return false;
+  }
+  ++core->blocked_writers;
+  const auto waited = co_await core->socket.async_wait(Socket::wait_write, use_tuple);
+  --core->blocked_writers;
+  co_return !core->closed && !is_fatal(std::get<0>(waited));
 }
 
 // The reactor is asked before the kernel, for fairness, and because between two commands there is
 // nothing to read yet: one wake-up, one recv(2) straight into the buffer that the caller sees.
 Task<base::Result<std::string_view>> read_plain(CorePtr core) {
-  while (!core->closed) {
+  while (core->may_read()) {
     const auto waited = co_await core->socket.async_wait(Socket::wait_read, use_tuple);
-    if (core->closed || std::get<0>(waited)) {
+    if (!core->may_read() || is_fatal(std::get<0>(waited))) {
       break;
     }
     int error = 0;
@@ -207,7 +257,10 @@ Task<base::Result<>> write_plain(CorePtr core, std::string_view data) {
     if (data.empty()) {
       co_return base::Result<>();
     }
-    co_await core->socket.async_wait(Socket::wait_write, use_tuple);
+    const bool writable = co_await wait_writable(core);
+    if (!writable) {
+      break;
+    }
   }
   co_return tl::unexpected(core->gone("write"));
 }
@@ -216,7 +269,7 @@ Task<base::Result<>> write_plain(CorePtr core, std::string_view data) {
 Task<base::Result<>> flush(CorePtr core) {
   int error = core->send_cipher();
   while (error == 0 && !core->unsent.empty()) {
-    const bool writable = co_await wait_for(core, Socket::wait_write);
+    const bool writable = co_await wait_writable(core);
     if (!writable) {
       co_return tl::unexpected(core->gone("write"));
     }
@@ -259,15 +312,15 @@ std::optional<base::Result<std::string_view>> decrypt(AsioStream::Core& core,
 }
 
 Task<base::Result<std::string_view>> read_tls(CorePtr core) {
-  if (!core->closed) {
+  if (core->may_read()) {
     // What came together with the handshake, or did not fit into the caller's view last time.
     auto result = decrypt(*core, core->unread);
     if (result) {
       co_return std::move(*result);
     }
   }
-  while (!core->closed) {
-    const bool readable = co_await wait_for(core, Socket::wait_read);
+  while (core->may_read()) {
+    const bool readable = co_await wait_readable(core);
     if (!readable) {
       break;
     }
@@ -322,8 +375,8 @@ TlsStatus step_handshake(AsioStream::Core& core, std::string_view input) {
 }
 
 Task<base::Result<TlsInfo>> shake_hands(CorePtr core) {
-  while (!core->closed) {
-    const bool readable = co_await wait_for(core, Socket::wait_read);
+  while (core->may_read()) {
+    const bool readable = co_await wait_readable(core);
     if (!readable) {
       break;
     }
@@ -391,13 +444,8 @@ Task<base::Result<TlsInfo>> AsioStream::start_tls(std::shared_ptr<TlsServer> ser
   return shake_hands(core_);
 }
 
-void AsioStream::set_deadline(base::MonoTime when) {
-  core_->deadline = when;
-  // The usual case, a later deadline, is a store: the armed timer looks again when it fires.
-  if (!core_->closed && when < core_->armed_for) {
-    core_->arm(when);
-  }
-}
+void AsioStream::set_deadline(base::MonoTime when) { core_->move_deadline(when, false); }
+void AsioStream::set_soft_deadline(base::MonoTime when) { core_->move_deadline(when, true); }
 
 void AsioStream::close() {
   Core& core = *core_;
@@ -412,8 +460,8 @@ void AsioStream::close() {
   // Unread octets would turn the close into a reset, which may overtake our last reply.
   std::size_t drained = 0;
   while (drained < kMaxDrained) {
-    const ssize_t got = ::recv(core.socket.native_handle(), nullptr, kReadSize,
-                               MSG_DONTWAIT | MSG_TRUNC);
+    const ssize_t got =
+        ::recv(core.socket.native_handle(), nullptr, kReadSize, MSG_DONTWAIT | MSG_TRUNC);
     if (got <= 0) {
       break;
     }

@@ -27,6 +27,8 @@ class AsioStream final : public Stream {
   // `server` must come from make_tls_server(). After an error only close() is left.
   [[nodiscard]] Task<base::Result<TlsInfo>> start_tls(std::shared_ptr<TlsServer> server) override;
   void set_deadline(base::MonoTime when) override;
+  // A write that is blocked at `when`, or blocks later without a new deadline, closes the stream.
+  void set_soft_deadline(base::MonoTime when) override;
   void close() override;
   [[nodiscard]] const Endpoint& peer() const override;
   [[nodiscard]] const Endpoint& local() const override;

@@ -8,8 +8,9 @@
 namespace posthouse::net {
 
 namespace {
-using SteadyTimer = asio::basic_waitable_timer<std::chrono::steady_clock,
-                                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
+using SteadyTimer =
+    asio::basic_waitable_timer<std::chrono::steady_clock,
+                               asio::wait_traits<std::chrono::steady_clock>, Executor>;
 }  // namespace
 
 Task<> AsioTimer::sleep_until(base::MonoTime when) {

@@ -17,9 +17,9 @@
 namespace posthouse::net {
 
 struct BlockingPoolOptions {
-  std::string name;             // what thread listings show, at most 12 characters
-  std::size_t threads = 1;      // at least 1
-  std::size_t max_waiting = 64; // LIMIT: jobs queued beside those being executed
+  std::string name;              // what thread listings show, at most 12 characters
+  std::size_t threads = 1;       // at least 1
+  std::size_t max_waiting = 64;  // LIMIT: jobs queued beside those being executed
 };
 
 class BlockingPool final : public Blocking {

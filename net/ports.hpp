@@ -43,12 +43,13 @@ class Stream {
   // Writes all of `data`, which must stay alive until the call returns.
   [[nodiscard]] virtual Task<base::Result<>> write(std::string_view data) = 0;
   // Server side handshake on this stream (STARTTLS or implicit TLS).
-  [[nodiscard]] virtual Task<base::Result<TlsInfo>> start_tls(std::shared_ptr<TlsServer> server) = 0;
+  [[nodiscard]] virtual Task<base::Result<TlsInfo>> start_tls(
+      std::shared_ptr<TlsServer> server) = 0;
   // At `when` a pending or later operation fails with timed_out and the stream is closed.
   virtual void set_deadline(base::MonoTime when) = 0;
-  // As set_deadline, but a read() that is pending at `when` or comes later only fails with timed_out
-  // and the stream stays open, so that a last reply can be written under a new deadline. Without an
-  // implementation of its own a stream is closed instead.
+  // As set_deadline, but a read() that is pending at `when` or comes later only fails with
+  // timed_out and the stream stays open, so that a last reply can be written under a new deadline.
+  // Without an implementation of its own a stream is closed instead.
   virtual void set_soft_deadline(base::MonoTime when) { set_deadline(when); }
   // Ends the connection (TLS close_notify is attempted without waiting). Idempotent; a pending
   // operation of another coroutine ends with operation_canceled.

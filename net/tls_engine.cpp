@@ -67,7 +67,8 @@ std::string take_tls_error() {
     text = reason;
   } else if (code != 0) {
     // Errors of the system carry an errno in place of a reason.
-    text = ERR_SYSTEM_ERROR(code) ? std::strerror(ERR_GET_REASON(code)) : "error " + std::to_string(code);
+    text = ERR_SYSTEM_ERROR(code) ? std::strerror(ERR_GET_REASON(code))
+                                  : "error " + std::to_string(code);
   }
   ERR_clear_error();
   return text;
@@ -207,10 +208,9 @@ base::Result<std::shared_ptr<TlsClient>> TlsClient::make(const TlsClientOptions&
   }
   SSL_CTX_set_verify(client->context_, SSL_VERIFY_PEER, nullptr);
   ERR_clear_error();
-  const int loaded =
-      options.ca_file.empty()
-          ? SSL_CTX_set_default_verify_paths(client->context_)
-          : SSL_CTX_load_verify_file(client->context_, options.ca_file.c_str());
+  const int loaded = options.ca_file.empty()
+                         ? SSL_CTX_set_default_verify_paths(client->context_)
+                         : SSL_CTX_load_verify_file(client->context_, options.ca_file.c_str());
   if (loaded != 1) {
     return base::fail(std::errc::invalid_argument, "read CA certificates",
                       options.ca_file + ", " + take_tls_error());

@@ -27,7 +27,8 @@ enum class TlsStatus {
 class TlsEngine {
  public:
   // `keep_alive` is released with the engine: what the context's callbacks refer to.
-  static std::unique_ptr<TlsEngine> server(SSL_CTX& context, std::shared_ptr<const void> keep_alive);
+  static std::unique_ptr<TlsEngine> server(SSL_CTX& context,
+                                           std::shared_ptr<const void> keep_alive);
   // `name` is sent as SNI and, if the context verifies, must be in the certificate; may be empty.
   static std::unique_ptr<TlsEngine> client(SSL_CTX& context, const std::string& name);
   ~TlsEngine();

@@ -144,7 +144,7 @@ base::Result<KeyPtr> load_key(const std::string& path) {
   if (!file) {
     return base::fail_errno(errno, "read TLS key", path);
   }
-  struct stat facts {};
+  struct stat facts{};
   if (fstat(fileno(file.get()), &facts) != 0) {
     return base::fail_errno(errno, "read TLS key", path);
   }
@@ -167,7 +167,8 @@ base::Result<KeyPtr> load_key(const std::string& path) {
 base::Result<Certificate> load_certificate(const TlsCertificateFiles& files,
                                            TlsVersion min_version) {
   // OpenSSL's own words for a missing file name neither it nor the reason clearly.
-  if (const std::unique_ptr<std::FILE, FileCloser> probe(std::fopen(files.certificate.c_str(), "re"));
+  if (const std::unique_ptr<std::FILE, FileCloser> probe(
+          std::fopen(files.certificate.c_str(), "re"));
       !probe) {
     return base::fail_errno(errno, "read TLS certificate", files.certificate);
   }
@@ -231,7 +232,7 @@ struct FileStamp {
 
 FileStamp stamp_of(const std::string& path) {
   FileStamp stamp;
-  struct stat facts {};
+  struct stat facts{};
   if (stat(path.c_str(), &facts) == 0) {
     stamp.inode = facts.st_ino;
     stamp.size = facts.st_size;

@@ -41,6 +41,7 @@ class OpenSslServer : public TlsServer {
 // Looks at the files at most once a second, when a connection begins. A set that became bad is not
 // taken: the old one stays in use and one error is logged for each change. The new files are read
 // by the user that the server has become by then.
-[[nodiscard]] base::Result<std::shared_ptr<OpenSslServer>> make_tls_server(TlsServerOptions options);
+[[nodiscard]] base::Result<std::shared_ptr<OpenSslServer>> make_tls_server(
+    TlsServerOptions options);
 
 }  // namespace posthouse::net

@@ -13,8 +13,8 @@ using pop3d::Step;
 namespace {
 
 const std::vector<std::string>& wires() {
-  static const std::vector<std::string> messages{
-      "Subject: a\r\n\r\n.dot\r\nline\r\n", "\r\n", "Subject: long\r\n\r\n" + std::string(70000, '.')};
+  static const std::vector<std::string> messages{"Subject: a\r\n\r\n.dot\r\nline\r\n", "\r\n",
+                                                 "Subject: long\r\n\r\n" + std::string(70000, '.')};
   return messages;
 }
 
@@ -32,7 +32,8 @@ const std::vector<pop3d::Listing>& listing() {
 // One run of a session over the input; answers every step at once.
 class Run {
  public:
-  Run(std::uint8_t flags, const pop3d::SessionOptions& options) : flags_(flags), session_(options) {}
+  Run(std::uint8_t flags, const pop3d::SessionOptions& options)
+      : flags_(flags), session_(options) {}
 
   void feed(std::string_view octets) {
     if (over_) {

@@ -236,6 +236,7 @@ void World::after(base::Duration delay, std::function<void()> action) {
 }
 
 void World::drain() {
+  PH_ASSERT(!busy_, "a handler of the world runs the world");
   std::uint64_t handlers = 0;
   for (bool progress = true; progress;) {
     progress = false;

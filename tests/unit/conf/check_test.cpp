@@ -105,10 +105,10 @@ TEST(Check, MissingFoldersAreCreatedIfPossible) {
   host.remove("/work/users");
   EXPECT_EQ(
       checked(host),
-      "t.conf:1: warning: `user_file': /work/users does not exist, so there are no users yet; add "
-      "one with `posthouse user add ADDRESS'\n"
       "t.conf:1: error: `drop_path': /work/drop does not exist and cannot be created in / by user "
       "mailer; create it, then chown mailer /work/drop\n"
+      "t.conf:1: warning: `user_file': /work/users does not exist, so there are no users yet; add "
+      "one with `posthouse user add ADDRESS'\n"
       "t.conf:3: error: `work_path': /work does not exist and cannot be created in / by user "
       "mailer; create it, then chown mailer /work\n");
   host.be("root");  // creates them

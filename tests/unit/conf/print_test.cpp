@@ -26,7 +26,7 @@ TEST(Effective, WhatWasWritten) {
       "/etc/p/t.conf");
   ASSERT_TRUE(loaded.settings) << problems(loaded.diagnostics);
   EXPECT_EQ(listing(effective_values(loaded, false)),
-            "host_domain Example.org  # /etc/p/t.conf:2\n"
+            "host_domain example.org  # /etc/p/t.conf:2\n"
             "host_domain example.net  # /etc/p/t.conf:4\n"
             "vdomain \"\" @a.example a.example /d  # /etc/p/t.conf:5\n"
             "sysadmin bob@example.org  # /etc/p/t.conf:8\n"

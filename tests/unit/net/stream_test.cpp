@@ -210,6 +210,43 @@ TEST_F(StreamTest, DeadlinesMoveBothWays) {
   EXPECT_EQ(got.error().code, std::errc::timed_out);
 }
 
+Task<base::Result<std::string>> read_softly(Stream* stream) {
+  stream->set_soft_deadline(base::system_clock().mono() + std::chrono::milliseconds(20));
+  const auto first = co_await stream->read();
+  EXPECT_FALSE(first);
+  EXPECT_EQ(first.error().code, std::errc::timed_out);
+  const auto again = co_await stream->read();
+  EXPECT_FALSE(again);
+  EXPECT_EQ(again.error().code, std::errc::timed_out);
+  stream->set_soft_deadline(base::system_clock().mono() + std::chrono::hours(1));
+  const auto sent = co_await stream->write("421 too slow\r\n");
+  EXPECT_TRUE(sent);
+  co_return co_await read_once(stream);
+}
+
+TEST_F(StreamTest, AfterASoftDeadlineALastReplyIsPossible) {
+  std::promise<base::Result<std::string>> ended;
+  std::thread reading([&] { ended.set_value(run(read_softly(stream.get()))); });
+  EXPECT_EQ(receive(client.get(), 14), "421 too slow\r\n");
+  send_all(client.get(), "sorry");
+  EXPECT_EQ(ended.get_future().get().value(), "sorry");
+  reading.join();
+}
+
+Task<base::Result<>> write_softly(Stream* stream, std::string data) {
+  stream->set_soft_deadline(base::system_clock().mono() + std::chrono::milliseconds(50));
+  co_return co_await stream->write(data);
+}
+
+TEST_F(StreamTest, ASoftDeadlineClosesAConnectionWhoseWriteIsStuck) {
+  const auto sent = run(write_softly(stream.get(), pattern(50'000'000)));
+  ASSERT_FALSE(sent);
+  EXPECT_EQ(sent.error().code, std::errc::timed_out);
+  const auto got = run(read_once(stream.get()));
+  ASSERT_FALSE(got);
+  EXPECT_EQ(got.error().code, std::errc::timed_out);
+}
+
 TEST_F(StreamTest, CloseEndsTheReadOfAnotherCoroutine) {
   std::promise<base::Result<std::string>> ended;
   std::thread reading([&] { ended.set_value(run(read_once(stream.get()))); });
@@ -279,8 +316,9 @@ TEST(Listener, NamesAddressAndReasonWhenThePortIsTaken) {
   options.endpoint = first->local();
   const auto second = Listener::bind(options);
   ASSERT_FALSE(second);
-  EXPECT_EQ(second.error().message(), "listen " + options.endpoint.text() +
-                                          ": Address already in use; another server holds this port");
+  EXPECT_EQ(second.error().message(),
+            "listen " + options.endpoint.text() +
+                ": Address already in use; another server holds this port");
   EXPECT_EQ(second.error().code, std::errc::address_in_use);
 }
 
@@ -408,9 +446,8 @@ TEST(Listener, PausesWithoutDescriptorsAndGoesOn) {
   options.endpoint.address = *IpAddress::parse("127.0.0.1");
   const auto listener = Listener::bind(options).value();
   std::latch accepted(1);
-  listener->serve(shards, [&accepted](const Executor&, std::unique_ptr<Stream>) {
-    accepted.count_down();
-  });
+  listener->serve(shards,
+                  [&accepted](const Executor&, std::unique_ptr<Stream>) { accepted.count_down(); });
   LogLines lines("cannot accept connections");
   const UniqueFd client = test::connect_to(listener->local());
 

@@ -23,7 +23,7 @@ void run_task(Shards& shards, std::size_t index, Task<> task) {
 struct LoopbackServer::Accepted {
   std::mutex mutex;
   std::condition_variable changed;
-  std::deque<std::unique_ptr<Stream>> streams;
+  std::deque<std::pair<Executor, std::unique_ptr<Stream>>> streams;
 };
 
 LoopbackServer::LoopbackServer(std::size_t shard_count)
@@ -31,9 +31,9 @@ LoopbackServer::LoopbackServer(std::size_t shard_count)
   ListenOptions options;
   options.endpoint.address = IpAddress::v4(0x7f000001);
   listener_ = std::move(Listener::bind(options).value());
-  listener_->serve(shards_, [accepted = accepted_](const Executor&, std::unique_ptr<Stream> s) {
+  listener_->serve(shards_, [accepted = accepted_](const Executor& e, std::unique_ptr<Stream> s) {
     const std::lock_guard lock(accepted->mutex);
-    accepted->streams.push_back(std::move(s));
+    accepted->streams.emplace_back(e, std::move(s));
     accepted->changed.notify_all();
   });
   shards_.run();
@@ -44,11 +44,14 @@ LoopbackServer::~LoopbackServer() {
   shards_.stop();
 }
 
-std::unique_ptr<Stream> LoopbackServer::accept(UniqueFd& client) {
+std::unique_ptr<Stream> LoopbackServer::accept(UniqueFd& client, std::optional<Executor>* shard) {
   client = connect_to(port());
   std::unique_lock lock(accepted_->mutex);
   accepted_->changed.wait(lock, [this] { return !accepted_->streams.empty(); });
-  auto stream = std::move(accepted_->streams.front());
+  auto stream = std::move(accepted_->streams.front().second);
+  if (shard != nullptr) {
+    shard->emplace(accepted_->streams.front().first);
+  }
   accepted_->streams.pop_front();
   return stream;
 }
@@ -159,8 +162,8 @@ TempDir::~TempDir() {
 std::string TempDir::write(const std::string& name, const std::string& content) const {
   const std::string temporary = path(name + ".tmp");
   std::ofstream(temporary) << content;
-  std::filesystem::permissions(temporary, std::filesystem::perms::owner_read |
-                                              std::filesystem::perms::owner_write);
+  std::filesystem::permissions(
+      temporary, std::filesystem::perms::owner_read | std::filesystem::perms::owner_write);
   std::filesystem::rename(temporary, path(name));
   return path(name);
 }

@@ -19,13 +19,18 @@ namespace posthouse::net::test {
 
 // Runs `task` on a shard and waits for its result.
 template <class T>
-T run_task(Shards& shards, std::size_t index, Task<T> task) {
+T run_task(const Executor& executor, Task<T> task) {
   std::optional<T> result;
   std::promise<void> done;
   Task<> storing = store_result(std::move(task), result);
-  spawn(shards.executor(index), std::move(storing), "test", [&done] { done.set_value(); });
+  spawn(executor, std::move(storing), "test", [&done] { done.set_value(); });
   done.get_future().wait();
   return std::move(result.value());
+}
+
+template <class T>
+T run_task(Shards& shards, std::size_t index, Task<T> task) {
+  return run_task(shards.executor(index), std::move(task));
 }
 
 void run_task(Shards& shards, std::size_t index, Task<> task);
@@ -36,8 +41,8 @@ class LoopbackServer {
   explicit LoopbackServer(std::size_t shard_count = 1);
   ~LoopbackServer();
 
-  // Connects a client and returns the server's side of it.
-  std::unique_ptr<Stream> accept(UniqueFd& client);
+  // Connects a client and returns the server's side of it; `shard` gets where it lives.
+  std::unique_ptr<Stream> accept(UniqueFd& client, std::optional<Executor>* shard = nullptr);
   [[nodiscard]] std::uint16_t port() const { return listener_->local().port; }
   Shards& shards() { return shards_; }
 
