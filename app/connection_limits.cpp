@@ -1,3 +1,4 @@
+// Counting connections; see connection_limits.hpp.
 #include "app/connection_limits.hpp"
 
 #include <array>

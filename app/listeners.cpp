@@ -1,3 +1,4 @@
+// Binding the ports; on the main thread, before rights are dropped.
 #include "app/listeners.hpp"
 
 #include <utility>

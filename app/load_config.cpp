@@ -1,3 +1,4 @@
+// Loading and checking a configuration; on the main thread of each command.
 #include "app/load_config.hpp"
 
 #include <fmt/core.h>

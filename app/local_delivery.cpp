@@ -1,3 +1,4 @@
+// Translation between the queue's messages and mailbox deliveries; no state but the store's.
 #include "app/local_delivery.hpp"
 
 namespace posthouse::app {

@@ -1,3 +1,4 @@
+// Making directories with their modes and owners; on the main thread, at start.
 #include "app/places.hpp"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Logins and removals of POP3 sessions; on the session's shard, hopping to the queue's owner.
 #include "app/pop_services.hpp"
 
 #include "base/log.hpp"

@@ -1,3 +1,4 @@
+// Becoming run_user; on the main thread while it is the only one.
 #include "app/privileges.hpp"
 
 #include <grp.h>

@@ -1,3 +1,4 @@
+// The one datagram to the service manager; main thread.
 #include "app/service.hpp"
 
 #include <sys/socket.h>

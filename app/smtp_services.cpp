@@ -1,3 +1,4 @@
+// Recipients, bodies, submission and logins of SMTP sessions; on the session's shard.
 #include "app/smtp_services.hpp"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Deriving a snapshot from settings; reads certificates and nothing else.
 #include "app/snapshot.hpp"
 
 #include <filesystem>

@@ -1,7 +1,6 @@
 # Compiler and linker options of every target, and the libraries found once.
 find_package(OpenSSL REQUIRED)
 find_package(fmt REQUIRED)
-find_package(spdlog REQUIRED)
 find_package(yaml-cpp REQUIRED)
 find_package(CLI11 REQUIRED)
 find_package(Threads REQUIRED)
@@ -21,7 +20,7 @@ target_compile_options(posthouse_options INTERFACE
   -fstack-protector-strong -fPIE $<$<CONFIG:Release>:-U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2>)
 target_compile_definitions(posthouse_options INTERFACE
   _GLIBCXX_ASSERTIONS BOOST_ASIO_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
-  BOOST_ASIO_DISABLE_BOOST_COROUTINE=1 SPDLOG_FMT_EXTERNAL)
+  BOOST_ASIO_DISABLE_BOOST_COROUTINE=1)
 target_link_options(posthouse_options INTERFACE -pie -Wl,-z,relro,-z,now)
 target_link_libraries(posthouse_options INTERFACE Threads::Threads)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")

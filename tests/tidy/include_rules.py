@@ -13,7 +13,6 @@ FOREIGN = {
     "boost/json": r"^app/",
     "openssl/": r"^base/digest\.cpp|^net/tls_[a-z_]+\.(cpp|hpp)",
     "yaml-cpp/": r"^conf/",
-    "spdlog/": r"^base/log\.cpp",
     "crypt.h": r"^accounts/",
     "idn2.h": r"^mail/",
     "uninorm.h": r"^mail/",
