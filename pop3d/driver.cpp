@@ -127,19 +127,22 @@ net::Task<> Connection::wait(base::Duration delay) {
 net::Task<bool> Connection::perform(Step step) {
   switch (step.kind) {
     case Step::Kind::read: {
-      if (!co_await flush()) co_return false;
+      const bool flushed = co_await flush();
+      if (!flushed) co_return false;
       if (piece_.capacity() > 0) std::string().swap(piece_);
       co_return co_await read();
     }
     case Step::Kind::flush:
       co_return co_await flush();
     case Step::Kind::wait: {
-      if (!co_await flush()) co_return false;
+      const bool flushed = co_await flush();
+      if (!flushed) co_return false;
       co_await wait(step.delay);
       co_return true;
     }
     case Step::Kind::start_tls: {
-      if (!co_await flush()) co_return false;
+      const bool flushed = co_await flush();
+      if (!flushed) co_return false;
       const bool ok = co_await shake_hands();
       session_.on_tls(ok);
       co_return ok;
@@ -152,7 +155,8 @@ net::Task<bool> Connection::perform(Step step) {
       co_return true;
     case Step::Kind::remove: {
       // A batch "RETR, DELE, QUIT" whose client is gone ends here, with everything kept.
-      if (!co_await flush()) co_return false;
+      const bool flushed = co_await flush();
+      if (!flushed) co_return false;
       co_await remove();
       co_return true;
     }

@@ -70,7 +70,11 @@ def main():
                                f"{match.group(0)} belongs behind a port")
             for line, expression in await_expressions(text):
                 awaits += 1
-                inside = expression.split("co_await", 1)[1]
+                before, inside = expression.split("co_await", 1)
+                opened = re.search(r"\b(?:if|while|switch)\s*(\(.*)$", before, re.S)
+                # Still inside the parentheses, and no variable is declared there.
+                if opened and opened[1].count("(") > opened[1].count(")") and "=" not in opened[1]:
+                    bad.append(f"{name}:{line}: co_await in a condition; name the value first")
                 if "{" in inside:
                     bad.append(f"{name}:{line}: braces inside a co_await expression (g++ 12)")
                 if re.search(r"\[[^\]\[]*[\w&=][^\]\[]*\]\s*\(", inside) and "->" in inside:
