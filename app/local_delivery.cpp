@@ -20,9 +20,8 @@ deliver::LocalAgentOptions agent_options(const conf::Settings& settings) {
 
 }  // namespace
 
-LocalDelivery::LocalDelivery(Parts parts, const conf::Settings& settings)
-    : large_path_(std::move(parts.large_path)),
-      store_(parts.disk, parts.file_locks, store_options(settings)),
+LocalDelivery::LocalDelivery(const Parts& parts, const conf::Settings& settings)
+    : store_(parts.disk, parts.file_locks, store_options(settings)),
       agent_(deliver::LocalAgent::Parts{store_, parts.mailbox_pool, parts.sync_pool, parts.bulk},
              agent_options(settings)) {}
 
@@ -38,7 +37,7 @@ deliver::BoxDelivery LocalDelivery::to_box(const queue::LocalDelivery& delivery)
   box.reverse_path = message.envelope.reverse_path.text();
   box.arrival = message.arrival;
   box.text = message.content.text;
-  if (!message.content.large_file.empty()) box.large_file = large_path_(message.content.large_file);
+  box.large_file = message.content.large_file;
   box.redo = delivery.redo;
   return box;
 }

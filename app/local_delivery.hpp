@@ -3,7 +3,6 @@
 // come on the queue owner's executor.
 #pragma once
 
-#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -23,9 +22,8 @@ class LocalDelivery final : public queue::LocalAgent {
     net::Blocking& mailbox_pool;
     net::Blocking& sync_pool;
     mailbox::BulkSync* bulk = nullptr;  // null: checkpoints sync file by file
-    std::function<std::string(const std::string&)> large_path;  // of a large body's name
   };
-  LocalDelivery(Parts parts, const conf::Settings& settings);
+  LocalDelivery(const Parts& parts, const conf::Settings& settings);
 
   [[nodiscard]] net::Task<std::vector<queue::LocalResult>> deliver(
       std::vector<queue::LocalDelivery> deliveries) override;
@@ -42,7 +40,6 @@ class LocalDelivery final : public queue::LocalAgent {
  private:
   [[nodiscard]] deliver::BoxDelivery to_box(const queue::LocalDelivery& delivery) const;
 
-  std::function<std::string(const std::string&)> large_path_;
   mailbox::Store store_;
   deliver::LocalAgent agent_;
 };

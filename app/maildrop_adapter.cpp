@@ -21,7 +21,7 @@ struct Ahead {
 };
 
 void log_failure(const std::string& box, const base::Error& error) {
-  base::log_event(base::LogLevel::error, "pop3d", "-", "mailbox failed",
+  base::log_event(base::LogLevel::error, "app", "-", "maildrop failed",
                   {{"box", box}, {"error", error.message()}});
 }
 
@@ -181,16 +181,16 @@ class MaildropAdapter final : public pop3d::Maildrop {
   const std::string box_;
   std::unique_ptr<mailbox::Maildrop> drop_;
   std::vector<pop3d::Listing> listing_;
-  std::deque<Ahead> ahead_;      // ascending
-  std::size_t next_index_ = 0;   // the message a client reading in order asks for next
+  std::deque<Ahead> ahead_;     // ascending
+  std::size_t next_index_ = 0;  // the message a client reading in order asks for next
 };
 
 }  // namespace
 
 net::Task<base::Result<std::unique_ptr<pop3d::Maildrop>>> open_maildrop(mailbox::Store& store,
-                                                                       net::Blocking& pool,
-                                                                       Removals& removals,
-                                                                       std::string box) {
+                                                                        net::Blocking& pool,
+                                                                        Removals& removals,
+                                                                        std::string box) {
   OpenJob job(store, store.path_of(box));
   const bool ran = co_await pool.run(job);
   if (!ran) {

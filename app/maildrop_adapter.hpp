@@ -15,8 +15,8 @@
 
 namespace posthouse::app {
 
-// The queue's part in a deletion. Called on the session's shard; implementations hop to the owner of
-// the queue and back.
+// The queue's part in a deletion. Called on the session's shard; implementations hop to the owner
+// of the queue and back.
 class Removals {
  public:
   virtual ~Removals() = default;

@@ -73,10 +73,9 @@ Server::State::State(std::shared_ptr<const Snapshot> first, Options given)
   spool = std::make_unique<queue::LogSpool>(spool_deps, spool_options);
   if (options.on_fatal) spool->set_on_fatal(options.on_fatal);
 
-  LocalDelivery::Parts parts{base::system_disk(), mailbox::system_file_locks(), box_pool, sync_pool,
-                             bulk_sync.get(), {}};
-  parts.large_path = [this](const std::string& name) { return spool->large_path(name); };
-  local = std::make_unique<LocalDelivery>(std::move(parts), settings);
+  const LocalDelivery::Parts parts{base::system_disk(), mailbox::system_file_locks(), box_pool,
+                                   sync_pool, bulk_sync.get()};
+  local = std::make_unique<LocalDelivery>(parts, settings);
   queue::ManagerOptions manager_options;
   manager_options.min_space = settings.min_space;
   const queue::QueueParts queue_parts{owner, *spool, *local, timer};

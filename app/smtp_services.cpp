@@ -78,7 +78,7 @@ namespace {
 class Body final : public smtpd::BodySink {
  public:
   Body(SmtpHouse& house, const base::MessageId& id)
-      : writer_(queue::BodyWriterDeps{base::system_disk(), *house.large_pool, house.budget},
+      : writer_(queue::BodyWriterDeps{*house.disk, *house.large_pool, house.budget},
                 options(house), id) {}
   net::Task<> append(std::string& chunk) override { return writer_.append(chunk); }
   bool try_append(std::string_view chunk) override { return writer_.try_append(chunk); }

@@ -8,6 +8,7 @@
 
 #include "accounts/accounts.hpp"
 #include "app/snapshot.hpp"
+#include "base/disk.hpp"
 #include "queue/body_writer.hpp"
 #include "queue/manager.hpp"
 #include "smtpd/ports.hpp"
@@ -19,6 +20,7 @@ struct SmtpHouse {
   accounts::Accounts* accounts = nullptr;
   queue::Manager* queue = nullptr;       // on `owner`
   net::Blocking* large_pool = nullptr;   // writes large bodies
+  base::Disk* disk = &base::system_disk();
   std::string large_directory;           // queue/large
   base::Random* random = nullptr;
   const base::Clock* clock = nullptr;

@@ -103,25 +103,56 @@ std::uint32_t crc32c_portable(std::string_view data, std::uint32_t seed) {
   return ~crc_by_table(~seed, data.data(), data.size());
 }
 
-Sha256 sha256(std::string_view data) {
-  Sha256 digest{};
+namespace {
+
+template <class Digest>
+Digest digest_of(const EVP_MD* kind, std::string_view data) {
+  Digest digest{};
   unsigned length = 0;
-  const int done =
-      EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &length,
-                 EVP_sha256(), nullptr);
-  PH_ASSERT(done == 1 && length == digest.size(), "libcrypto computed no SHA-256");
+  const int done = EVP_Digest(data.data(), data.size(),
+                              reinterpret_cast<unsigned char*>(digest.data()), &length, kind, nullptr);
+  PH_ASSERT(done == 1 && length == digest.size(), "libcrypto computed no digest");
   return digest;
 }
 
-Sha256 hmac_sha256(std::string_view key, std::string_view data) {
-  Sha256 digest{};
+template <class Digest>
+Digest hmac_of(const EVP_MD* kind, std::string_view key, std::string_view data) {
+  Digest digest{};
   unsigned length = 0;
   // HMAC() takes a null key as "the former key"; an empty view may have a null pointer.
   const void* const key_data = key.empty() ? "" : key.data();
   const auto* const done =
-      HMAC(EVP_sha256(), key_data, static_cast<int>(key.size()), octets(data), data.size(),
+      HMAC(kind, key_data, static_cast<int>(key.size()), octets(data), data.size(),
            reinterpret_cast<unsigned char*>(digest.data()), &length);
   PH_ASSERT(done != nullptr && length == digest.size(), "libcrypto computed no HMAC");
+  return digest;
+}
+
+}  // namespace
+
+Sha256 sha256(std::string_view data) { return digest_of<Sha256>(EVP_sha256(), data); }
+
+Sha256 hmac_sha256(std::string_view key, std::string_view data) {
+  return hmac_of<Sha256>(EVP_sha256(), key, data);
+}
+
+Md5 md5(std::string_view data) { return digest_of<Md5>(EVP_md5(), data); }
+
+Md5 hmac_md5(std::string_view key, std::string_view data) {
+  return hmac_of<Md5>(EVP_md5(), key, data);
+}
+
+Sha256 pbkdf2_sha256(std::string_view password, std::string_view salt, std::uint32_t iterations) {
+  PH_ASSERT(iterations > 0, "PBKDF2 needs an iteration");
+  Sha256 digest{};
+  // A null password would be counted with strlen().
+  const char* const text = password.empty() ? "" : password.data();
+  const int done =
+      PKCS5_PBKDF2_HMAC(text, static_cast<int>(password.size()), octets(salt),
+                        static_cast<int>(salt.size()), static_cast<int>(iterations), EVP_sha256(),
+                        static_cast<int>(digest.size()),
+                        reinterpret_cast<unsigned char*>(digest.data()));
+  PH_ASSERT(done == 1, "libcrypto computed no PBKDF2");
   return digest;
 }
 
@@ -137,8 +168,8 @@ std::string hex(std::string_view data) {
   return out;
 }
 
-std::string hex(const Sha256& digest) {
-  return hex(std::string_view(reinterpret_cast<const char*>(digest.data()), digest.size()));
-}
+std::string hex(const Sha256& digest) { return hex(digest_view(digest)); }
+
+std::string hex(const Md5& digest) { return hex(digest_view(digest)); }
 
 }  // namespace posthouse::base

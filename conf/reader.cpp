@@ -164,28 +164,20 @@ void Reader::include(const std::string& file, const Origin& where) {
   if (full_) return;
   const std::string path =
       !file.empty() && file.front() == '/' ? file : shown_folder(where.file) + file;
-  if (file.empty()) {
-    report(Severity::error, where, "include needs the name of a file; write `include more.conf'");
-    return;
-  }
-  if (open_.size() > kMaxIncludeDepth) {
-    report(Severity::error, where,
-           fmt::format("include {}: files are nested deeper than {}; include it further up",
-                       in_quotes(file), kMaxIncludeDepth));
-    return;
-  }
-  if (file_count_ >= kMaxConfigFiles) {
-    report(
-        Severity::error, where,
-        fmt::format("include {}: more than {} files; join some", in_quotes(file), kMaxConfigFiles));
-    full_ = true;
-    return;
-  }
   const std::string identity = canonical(path);
-  if (std::find(open_.begin(), open_.end(), identity) != open_.end()) {
-    report(Severity::error, where,
-           fmt::format("include {}: that file is being read already (a loop); remove this line",
-                       in_quotes(file)));
+  std::string wrong = word_problem(file);
+  if (file.empty()) {
+    wrong = "write the name of a file, for example `include more.conf'";
+  } else if (open_.size() > kMaxIncludeDepth) {
+    wrong = fmt::format("files are nested deeper than {}; include it further up", kMaxIncludeDepth);
+  } else if (file_count_ >= kMaxConfigFiles) {
+    wrong = fmt::format("more than {} files; join some", kMaxConfigFiles);
+  } else if (std::find(open_.begin(), open_.end(), identity) != open_.end()) {
+    wrong = "that file is being read already (a loop); remove this line";
+  }
+  if (!wrong.empty()) {
+    report(Severity::error, where, fmt::format("include {}: {}", in_quotes(file), wrong));
+    full_ = full_ || file_count_ >= kMaxConfigFiles;  // a thousand times the same would not help
     return;
   }
   const auto text = files_(path);

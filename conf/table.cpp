@@ -23,7 +23,7 @@ std::vector<Setting> all_rows() {
 // Names that later versions will understand again are not listed: until then they are unknown.
 constexpr Obsolete kObsolete[] = {
     {"add_footer", "remove it: a footer breaks signatures and MIME parts"},
-    {"add_status", "remove it: messages are never changed, so no Status field is written"},
+    {"add_status", "remove it: reading a message never changes it, so no Status field is written"},
     {"alias", "use `host_domain' for another name of the main domain"},
     {"allow_dds", "remove it: a user name can never leave its folder"},
     {"allow_ip", "remove it: every client may connect"},

@@ -207,7 +207,8 @@ Parsed<std::uint16_t> parse_port(std::string_view text) {
 }
 
 Parsed<std::string> parse_domain(std::string_view text) {
-  if (!mail::is_address_literal(text) && mail::is_valid_domain(text)) return base::to_lower(text);
+  auto domain = mail::normalize_domain(text);
+  if (domain && !mail::is_address_literal(*domain)) return *std::move(domain);
   return problem(
       fmt::format("{} is not a domain name; write a name like example.org", in_quotes(text)));
 }

@@ -43,7 +43,7 @@ inline constexpr std::uint64_t kGiga = kMega * 1024;
 // 0 to 65535.
 [[nodiscard]] Parsed<std::uint16_t> parse_port(std::string_view text);
 
-// A domain name in lower case; no address literal, no final dot.
+// A domain name in the form that mail/ compares (lower case, A-labels); no address literal.
 [[nodiscard]] Parsed<std::string> parse_domain(std::string_view text);
 // "user@domain", or a local part alone (the caller completes it). The domain in lower case.
 [[nodiscard]] Parsed<std::string> parse_mail_address(std::string_view text);

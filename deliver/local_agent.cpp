@@ -50,15 +50,15 @@ class RemoveJob final : public net::Job {
   base::Result<> result_;
 };
 
-mailbox::Delivery to_delivery(const mailbox::Store& store, const BoxDelivery& from) {
+mailbox::Delivery to_delivery(const mailbox::Store& store, BoxDelivery from) {
   mailbox::Delivery delivery;
   delivery.path = store.path_of(from.box);
-  delivery.uid = from.uid;
-  delivery.recipient = from.recipient;
-  delivery.reverse_path = from.reverse_path;
+  delivery.uid = std::move(from.uid);
+  delivery.recipient = std::move(from.recipient);
+  delivery.reverse_path = std::move(from.reverse_path);
   delivery.arrival = from.arrival;
-  delivery.text = from.text;
-  delivery.large_file = from.large_file;
+  delivery.text = std::move(from.text);
+  delivery.large_file = std::move(from.large_file);
   return delivery;
 }
 
@@ -69,7 +69,9 @@ class LocalAgent::DeliverJob final : public net::Job {
  public:
   enum class Durable : std::uint8_t { no, yes, unknown };
   struct Item {
-    BoxDelivery from;
+    LeafKey leaf;
+    bool redo = false;
+    bool hardened = false;  // the directories above the mailbox
     mailbox::Delivery delivery;
     mailbox::Stored stored;
     Durable durable = Durable::no;
@@ -78,17 +80,19 @@ class LocalAgent::DeliverJob final : public net::Job {
 
   DeliverJob(mailbox::Store& store, bool sync_always) : store_(store), sync_always_(sync_always) {}
 
-  void add(BoxDelivery from, bool redo) {
+  Item& add(BoxDelivery from) {
     Item& item = items_.emplace_back();
-    item.from = std::move(from);
-    item.from.redo = redo;
-    item.delivery = to_delivery(store_, item.from);
+    item.leaf.id = from.id;
+    item.leaf.leaf = from.leaf;
+    item.redo = from.redo;
+    item.delivery = to_delivery(store_, std::move(from));
+    return item;
   }
 
   void execute() noexcept override {
     std::map<std::string_view, std::vector<Item*>> redos;  // by mailbox
     for (Item& item : items_) {
-      if (item.from.redo) {
+      if (item.redo) {
         redos[item.delivery.path].push_back(&item);
       } else {
         write(item);
@@ -106,11 +110,24 @@ class LocalAgent::DeliverJob final : public net::Job {
   }
 
   void write(Item& item) {
+    // Waiting for a lock that another program keeps is for the first of a batch, not for each.
+    if (!locked_.empty() && locked_.contains(item.delivery.path)) {
+      item.result.written = false;
+      item.result.detail = "the mailbox is locked by another program";
+      return;
+    }
     auto stored = store_.deliver(item.delivery);
-    if (!stored) return fail(item, stored.error());
+    if (!stored) {
+      if (stored.error().code == std::errc::resource_unavailable_try_again) {
+        locked_.insert(item.delivery.path);
+      }
+      return fail(item, stored.error());
+    }
     item.stored = std::move(*stored);
     if (!sync_always_) return;
-    if (auto synced = store_.sync_now(item.delivery.path, *item.stored.file); !synced) {
+    auto synced = store_.sync_now(item.delivery.path, *item.stored.file);
+    if (synced && !item.hardened) synced = store_.sync_above(item.delivery.path);
+    if (!synced) {
       item.durable = Durable::unknown;
       return fail(item, synced.error());
     }
@@ -135,6 +152,7 @@ class LocalAgent::DeliverJob final : public net::Job {
   mailbox::Store& store_;
   const bool sync_always_;
   std::vector<Item> items_;
+  std::unordered_set<std::string> locked_;  // mailboxes that could not be had in time
 };
 
 // One checkpoint that syncs by file, shared by its jobs.
@@ -154,8 +172,9 @@ net::Task<std::vector<BoxResult>> LocalAgent::deliver(std::vector<BoxDelivery> d
   DeliverJob job(parts_.store, options_.sync_always);
   job.items().reserve(deliveries.size());
   for (BoxDelivery& delivery : deliveries) {
-    const bool redo = delivery.redo || (!suspect_.empty() && suspect_.contains(delivery.uid));
-    job.add(std::move(delivery), redo);
+    DeliverJob::Item& item = job.add(std::move(delivery));
+    if (!suspect_.empty() && suspect_.contains(item.delivery.uid)) item.redo = true;
+    item.hardened = options_.sync_always && hardened_.contains(item.delivery.path);
   }
   const bool ran = co_await parts_.mailbox_pool.run(job);
   if (!ran) {
@@ -172,15 +191,13 @@ std::vector<BoxResult> LocalAgent::collect(DeliverJob& job) {
   results.reserve(job.items().size());
   for (DeliverJob::Item& item : job.items()) {
     if (item.durable == DeliverJob::Durable::unknown) {
-      suspect_.insert(item.from.uid);
+      suspect_.insert(item.delivery.uid);
     } else if (item.durable == DeliverJob::Durable::yes) {
-      suspect_.erase(item.from.uid);
+      suspect_.erase(item.delivery.uid);
+      hardened_.add(item.delivery.path);
     } else if (item.result.written) {
-      LeafKey leaf;
-      leaf.id = item.from.id;
-      leaf.leaf = item.from.leaf;
       dirty_.add(unsynced_.size(), item.delivery.path, std::move(item.stored));
-      unsynced_.push_back(Unsynced{leaf, std::move(item.from.uid)});
+      unsynced_.push_back(Unsynced{item.leaf, std::move(item.delivery.uid)});
     }
     results.push_back(std::move(item.result));
   }
@@ -211,18 +228,19 @@ net::Task<std::vector<LeafKey>> LocalAgent::checkpoint() {
   mailbox::CheckpointContext context{parts_.store.disk(), parts_.store.options().format,
                                      parts_.store.options().root};
   const net::Executor executor = co_await net::asio::this_coro::executor;
-  const auto round = std::make_shared<Round>(context, std::exchange(dirty_, {}), hardened_, executor);
+  const auto round =
+      std::make_shared<Round>(context, std::exchange(dirty_, {}), hardened_, executor);
   const std::vector<Unsynced> unsynced = std::exchange(unsynced_, {});
 
   bool done = false;
-  if (parts_.bulk != nullptr && round->checkpoint.files() >= options_.bulk_from) {
+  if (parts_.bulk != nullptr && round->checkpoint.syncs() >= options_.bulk_from) {
     BulkJob job(round->checkpoint, *parts_.bulk);
     (void)co_await parts_.sync_pool.run(job);
     done = job.done();
   }
   if (!done) {
     const std::size_t jobs =
-        std::clamp<std::size_t>(round->checkpoint.files() / 4, 1, options_.sync_jobs);
+        std::clamp<std::size_t>(round->checkpoint.syncs() / 8, 1, options_.sync_jobs);
     co_await run_by_file(round, &parts_.sync_pool, jobs);
   }
   for (const std::uint64_t token : round->checkpoint.finish(hardened_)) {

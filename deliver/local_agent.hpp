@@ -1,6 +1,7 @@
-// Local delivery: writes messages into mailboxes on the mailbox pool and makes them durable, many at
-// a time, on the sync pool. Owns the list of what is not durable yet. All calls on one executor (the
-// queue owner's), any number at once; whatever fails is reported for the messages concerned only.
+// Local delivery: writes messages into mailboxes on the mailbox pool and makes them durable, many
+// at a time, on the sync pool. Owns the list of what is not durable yet. All calls on one executor
+// (the queue owner's), any number at once; whatever fails is reported for the messages concerned
+// only.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +20,8 @@
 
 namespace posthouse::deliver {
 
-// One message for one mailbox. Content: `text`, then the file `large_file` when it is not empty, both
-// with CRLF line ends.
+// One message for one mailbox. Content: `text`, then the file `large_file` when it is not empty,
+// both with CRLF line ends.
 struct BoxDelivery {
   base::MessageId id;
   std::uint32_t leaf = 0;
@@ -46,8 +47,8 @@ struct LeafKey {
 
 struct LocalAgentOptions {
   bool sync_always = false;    // delivery_sync always
-  std::size_t bulk_from = 32;  // files from which a checkpoint syncs by file system
-  std::size_t sync_jobs = 4;   // parallel jobs of a checkpoint that syncs by file
+  std::size_t bulk_from = 32;  // files and directories from which one call per file system syncs
+  std::size_t sync_jobs = 4;   // parallel jobs of a checkpoint that syncs one by one
 };
 
 class LocalAgent {

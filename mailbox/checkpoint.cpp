@@ -64,8 +64,7 @@ void HardenedPaths::add(const std::string& mailbox) {
 }
 
 std::uint32_t DirtySet::box_index(const std::string& mailbox) {
-  const auto [it, added] =
-      box_of_.try_emplace(mailbox, static_cast<std::uint32_t>(boxes_.size()));
+  const auto [it, added] = box_of_.try_emplace(mailbox, static_cast<std::uint32_t>(boxes_.size()));
   if (added) boxes_.push_back(mailbox);
   return it->second;
 }
@@ -96,7 +95,8 @@ Checkpoint::Checkpoint(const CheckpointContext& context, DirtySet dirty,
   for (const std::string& box : dirty_.boxes_) {
     std::vector<std::uint32_t>& needed = box_directories_.emplace_back();
     if (context.format == Format::maildir) {
-      // cur/ as well: a reader may have moved the message there, and a crash must not lose both ends.
+      // cur/ as well: a reader may have moved the message there, and a crash must not lose both
+      // ends.
       needed.push_back(directory_index(box + "/new"));
       needed.push_back(directory_index(box + "/cur"));
     }

@@ -37,9 +37,7 @@ class BulkSync {
 // forgets, which costs a few syncs.
 class HardenedPaths {
  public:
-  [[nodiscard]] bool contains(const std::string& mailbox) const {
-    return paths_.contains(mailbox);
-  }
+  [[nodiscard]] bool contains(const std::string& mailbox) const { return paths_.contains(mailbox); }
   void add(const std::string& mailbox);
 
  private:
@@ -88,7 +86,8 @@ class Checkpoint {
   // `hardened` is read now only.
   Checkpoint(const CheckpointContext& context, DirtySet dirty, const HardenedPaths& hardened);
 
-  // Syncs by file system. True when that made everything durable; false changes nothing: call run().
+  // Syncs by file system. True when that made everything durable; false changes nothing: call
+  // run().
   bool run_bulk(BulkSync& bulk) noexcept;
   // Syncs file by file and directory by directory. Several threads may run it at once: each takes
   // the next that nobody took.
@@ -97,6 +96,8 @@ class Checkpoint {
   void close_files() noexcept;
 
   [[nodiscard]] std::size_t files() const { return dirty_.files_.size(); }
+  // Files and directories to sync.
+  [[nodiscard]] std::size_t syncs() const { return files() + directories_.size(); }
   // Tokens of the deliveries that may not be durable. All mailboxes whose directories were synced
   // are added to `hardened`.
   [[nodiscard]] std::vector<std::uint64_t> finish(HardenedPaths& hardened) const;

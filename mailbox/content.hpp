@@ -48,15 +48,15 @@ class FromQuoter {
   std::string held_;  // the start of a line that may still turn out to be a separator
 };
 
-// The stored form of a delivery, piece by piece: Return-Path and Delivered-To, then the content with
-// LF line ends, without incoming Return-Path fields, ending in LF. For mbox quoted, without From_
-// line, marker and the blank line behind it.
+// The stored form of a delivery, piece by piece: Return-Path and Delivered-To, then the content
+// with LF line ends, without incoming Return-Path fields, ending in LF. For mbox quoted, without
+// From_ line, marker and the blank line behind it.
 class Rendition {
  public:
   // Both must outlive the object.
   Rendition(base::Disk& disk, const Delivery& delivery, Format format);
-  // Replaces `*piece` by the next octets; false (and nothing) after the last. A small message is one
-  // piece.
+  // Replaces `*piece` by the next octets; false (and nothing) after the last. A small message is
+  // one piece.
   base::Result<bool> next(std::string* piece);
   // Sizes of what next() returned so far.
   [[nodiscard]] std::uint64_t octets() const { return counter_.octets(); }

@@ -16,7 +16,8 @@ namespace posthouse::mailbox {
 namespace {
 
 constexpr std::chrono::milliseconds kPoll{20};
-constexpr std::chrono::minutes kStale{10};  // DMail: a lock without its process, or ten idle minutes
+constexpr std::chrono::minutes kStale{
+    10};  // DMail: a lock without its process, or ten idle minutes
 
 bool is_busy(const base::Error& error) {
   return error.code == std::errc::resource_unavailable_try_again;

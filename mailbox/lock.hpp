@@ -1,5 +1,5 @@
-// Locks on mailboxes. BoxLocks: one POP3 session a mailbox, in memory, so never stale after a crash.
-// MboxLock: the short write lock of mbox files, honoured by other programs too (dot-lock and
+// Locks on mailboxes. BoxLocks: one POP3 session a mailbox, in memory, so never stale after a
+// crash. MboxLock: the short write lock of mbox files, honoured by other programs too (dot-lock and
 // fcntl). Any thread; an MboxLock may block its thread up to the given time, a BoxLock never.
 #pragma once
 

@@ -45,7 +45,8 @@ struct Stored {
 [[nodiscard]] std::vector<base::Result<>> redo_maildir(base::Disk& disk,
                                                        std::span<const Delivery> deliveries);
 
-// Unlinks the messages with these uids (or, where a comma is in it, this base_name()); missing ones are fine. The directories are not synced.
+// Unlinks the messages with these uids (or, where a comma is in it, this base_name()); missing ones
+// are fine. The directories are not synced.
 [[nodiscard]] base::Result<> remove_maildir(base::Disk& disk, const std::string& path,
                                             std::span<const std::string> uids);
 

@@ -29,8 +29,8 @@ base::Result<bool> Maildrop::read(const Request& request, std::string* out) {
     while (cursor_->position() < request.offset) {
       skipped.clear();
       const std::uint64_t left = request.offset - cursor_->position();
-      const auto end = cursor_->read(static_cast<std::size_t>(std::min<std::uint64_t>(left, 65536)),
-                                     &skipped);
+      const auto end =
+          cursor_->read(static_cast<std::size_t>(std::min<std::uint64_t>(left, 65536)), &skipped);
       if (!end) return end;
       if (*end) break;
     }

@@ -1,6 +1,6 @@
 // A maildrop as POP3 sees it: locked, listed once, then read and at the end thinned out. Blocking;
-// called on a thread of the mailbox pool, one call at a time. Other programs and our own delivery may
-// work in the mailbox meanwhile; nobody waits for a session.
+// called on a thread of the mailbox pool, one call at a time. Other programs and our own delivery
+// may work in the mailbox meanwhile; nobody waits for a session.
 #pragma once
 
 #include <cstdint>

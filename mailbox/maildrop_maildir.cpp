@@ -47,9 +47,9 @@ class MaildirDrop final : public Maildrop {
     return uid_of(entries_[index]);
   }
   std::string removal_key(std::size_t index) const override {
-    const bool shared = (index > 0 && uid_of(entries_[index - 1]) == uid_of(entries_[index])) ||
-                        (index + 1 < entries_.size() &&
-                         uid_of(entries_[index + 1]) == uid_of(entries_[index]));
+    const bool shared =
+        (index > 0 && uid_of(entries_[index - 1]) == uid_of(entries_[index])) ||
+        (index + 1 < entries_.size() && uid_of(entries_[index + 1]) == uid_of(entries_[index]));
     return std::string(shared ? base_name(name_of(entries_[index])) : uid_of(entries_[index]));
   }
 
@@ -111,7 +111,13 @@ class MaildirDrop final : public Maildrop {
     return path;
   }
 
-  // Everything there now, ordered by name up to the flags; appends to names_.
+  // By uid, then by name up to the flags; 0: the same message.
+  int compare(const Entry& a, const Entry& b) const {
+    const int order = uid_of(a).compare(uid_of(b));
+    return order != 0 ? order : base_name(name_of(a)).compare(base_name(name_of(b)));
+  }
+
+  // Everything there now in the order of compare(); appends to names_.
   base::Result<std::vector<Entry>> list() {
     std::vector<Entry> entries;
     // new/ first: a message that a reader moves meanwhile is then seen twice rather than never.
@@ -135,13 +141,12 @@ class MaildirDrop final : public Maildrop {
     }
     // The place in cur/ is the younger one of a message seen twice.
     std::sort(entries.begin(), entries.end(), [this](const Entry& a, const Entry& b) {
-      const int order = base_name(name_of(a)).compare(base_name(name_of(b)));
+      const int order = compare(a, b);
       return order != 0 ? order < 0 : a.in_cur > b.in_cur;
     });
-    const auto twice = std::unique(entries.begin(), entries.end(),
-                                   [this](const Entry& a, const Entry& b) {
-                                     return base_name(name_of(a)) == base_name(name_of(b));
-                                   });
+    const auto twice =
+        std::unique(entries.begin(), entries.end(),
+                    [this](const Entry& a, const Entry& b) { return compare(a, b) == 0; });
     entries.erase(twice, entries.end());
     return entries;
   }
@@ -208,11 +213,9 @@ class MaildirDrop final : public Maildrop {
     const std::string tried = path_of(entries_[index]);
     auto at = now->begin();
     for (Entry& entry : entries_) {
-      const std::string name(base_name(name_of(entry)));
-      at = std::lower_bound(at, now->end(), name, [this](const Entry& a, const std::string& b) {
-        return base_name(name_of(a)) < b;
-      });
-      if (at == now->end() || base_name(name_of(*at)) != name) {
+      at = std::lower_bound(at, now->end(), entry,
+                            [this](const Entry& a, const Entry& b) { return compare(a, b) < 0; });
+      if (at == now->end() || compare(*at, entry) != 0) {
         entry.gone = true;
         continue;
       }

@@ -1,5 +1,5 @@
-// An mbox file as a maildrop. Messages are read where the listing saw them as long as the file is the
-// same; otherwise each is checked, and looked for by its uid when it moved.
+// An mbox file as a maildrop. Messages are read where the listing saw them as long as the file is
+// the same; otherwise each is checked, and looked for by its uid when it moved.
 #include "mailbox/maildrop_formats.hpp"
 #include "mailbox/paths.hpp"
 
@@ -39,8 +39,8 @@ class MboxDrop final : public Maildrop {
     auto file = store_.disk().open(path_, base::OpenMode::read);
     if (!file) return tl::unexpected(file.error());
     const MboxMessage* message = &messages_[index];
-    const bool same = info->inode == info_.inode && info->size == info_.size &&
-                      info->mtime_ns == info_.mtime_ns;
+    const bool same =
+        info->inode == info_.inode && info->size == info_.size && info->mtime_ns == info_.mtime_ns;
     if (!same) {
       const auto there = still_there(**file, *message);
       if (!there) return tl::unexpected(there.error());
@@ -66,8 +66,8 @@ class MboxDrop final : public Maildrop {
     std::uint32_t crc = 0;
     std::string buffer;
     for (std::uint64_t at = message.content; at < message.content_end;) {
-      buffer.resize(static_cast<std::size_t>(
-          std::min<std::uint64_t>(65536, message.content_end - at)));
+      buffer.resize(
+          static_cast<std::size_t>(std::min<std::uint64_t>(65536, message.content_end - at)));
       const auto got = file.read_at(at, buffer);
       if (!got) return tl::unexpected(got.error());
       if (*got == 0) return false;

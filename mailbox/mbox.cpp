@@ -51,8 +51,9 @@ base::Result<std::uint32_t> checksum(base::File& file, std::uint64_t size) {
   std::uint32_t crc = 0;
   std::string buffer(kCopyChunk, '\0');
   for (std::uint64_t at = 0; at < size;) {
-    const auto got = file.read_at(at, std::span<char>(buffer.data(),
-        static_cast<std::size_t>(std::min<std::uint64_t>(kCopyChunk, size - at))));
+    const auto got = file.read_at(
+        at, std::span<char>(buffer.data(), static_cast<std::size_t>(
+                                               std::min<std::uint64_t>(kCopyChunk, size - at))));
     if (!got) return tl::unexpected(got.error());
     if (*got == 0) break;
     crc = base::crc32c(std::string_view(buffer).substr(0, *got), crc);
@@ -137,8 +138,8 @@ std::string from_line(const Delivery& delivery) {
   return line + " " + mail::format_mbox_date(delivery.arrival) + "\n";
 }
 
-base::Result<std::uint64_t> append_message(base::Disk& disk, base::File& file,
-                                           std::uint64_t offset, const Delivery& delivery) {
+base::Result<std::uint64_t> append_message(base::Disk& disk, base::File& file, std::uint64_t offset,
+                                           const Delivery& delivery) {
   auto lead = missing_blank(file, offset);
   if (!lead) return tl::unexpected(lead.error());
   const std::string from = from_line(delivery);

@@ -1,6 +1,6 @@
-// mbox drop files as DMail keeps them: one file a mailbox, "From " lines between messages, quoted as
-// mboxrd, LF line ends. Delivery appends under the write lock; everything that takes away writes a
-// new file and renames it. Called on mailbox pool threads, any number at once; waits only for the
+// mbox drop files as DMail keeps them: one file a mailbox, "From " lines between messages, quoted
+// as mboxrd, LF line ends. Delivery appends under the write lock; everything that takes away writes
+// a new file and renames it. Called on mailbox pool threads, any number at once; waits only for the
 // write lock of the mailbox (MboxLocks).
 #pragma once
 

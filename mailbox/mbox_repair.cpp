@@ -35,8 +35,8 @@ class Finder {
     const MboxMessage* message = nullptr;  // with one of the wanted markers
   };
 
-  // Scans from a message boundary; returns where to scan on after the first damage (its end may hide
-  // the boundary of the next message), or the end of the file.
+  // Scans from a message boundary; returns where to scan on after the first damage (its end may
+  // hide the boundary of the next message), or the end of the file.
   base::Result<std::uint64_t> step(std::uint64_t from) {
     const auto scan = scan_mbox(file_, from, size_);
     if (!scan) return tl::unexpected(scan.error());
@@ -49,8 +49,8 @@ class Finder {
       }
     }
     for (const std::uint64_t at : scan->nul_lines) candidates.push_back(Candidate{at, nullptr});
-    std::stable_sort(candidates.begin(), candidates.end(),
-                     [](const Candidate& a, const Candidate& b) { return a.at < b.at; });
+    std::sort(candidates.begin(), candidates.end(),
+              [](const Candidate& a, const Candidate& b) { return a.at < b.at; });
     for (const Candidate& candidate : candidates) {
       auto end = candidate.message != nullptr ? marked_end(*candidate.message)
                                               : unmarked_end(candidate.at);

@@ -1,6 +1,6 @@
-// Reading the structure of an mbox file: where messages begin and end, which are ours, and a uid for
-// each. Used by mbox and by maildrop on mailbox pool threads. Reads only; a damaged file gives the
-// messages that can be told apart.
+// Reading the structure of an mbox file: where messages begin and end, which are ours, and a uid
+// for each. Used by mbox and by maildrop on mailbox pool threads. Reads only; a damaged file gives
+// the messages that can be told apart.
 #pragma once
 
 #include <cstdint>

@@ -15,9 +15,7 @@ bool is_plain(char c) {
          c == '-' || c == '=';
 }
 
-char hash_character(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_';
-}
+char hash_character(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') ? c : '_'; }
 
 // Path components without empty ones and ".": "a//b/./c/" and "a/b/c" are one directory. ".." is
 // kept as it is written; a configuration that uses it is compared literally.
@@ -138,11 +136,16 @@ tl::expected<std::string, NameRefusal> mailbox_path(const NameTable& table,
 
 std::string_view describe(NameRefusal refusal) {
   switch (refusal) {
-    case NameRefusal::empty: return "the local part is empty";
-    case NameRefusal::too_long: return "the mailbox name would be too long for a file name";
-    case NameRefusal::reserved: return "names ending in .fwd, .rsp, .idx or .lock are reserved";
-    case NameRefusal::directory: return "the mailbox would be a configured directory";
-    case NameRefusal::other_domain: return "the name belongs to another domain in this directory";
+    case NameRefusal::empty:
+      return "the local part is empty";
+    case NameRefusal::too_long:
+      return "the mailbox name would be too long for a file name";
+    case NameRefusal::reserved:
+      return "names ending in .fwd, .rsp, .idx or .lock are reserved";
+    case NameRefusal::directory:
+      return "the mailbox would be a configured directory";
+    case NameRefusal::other_domain:
+      return "the name belongs to another domain in this directory";
   }
   return "refused";
 }

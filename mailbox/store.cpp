@@ -62,7 +62,7 @@ base::Result<> Store::sync_now(const std::string& path, base::File& file) {
       if (!synced && !is_missing(synced.error())) return synced;
     }
   }
-  return sync_above(path);
+  return {};
 }
 
 }  // namespace posthouse::mailbox

@@ -23,11 +23,11 @@ namespace posthouse::mailbox {
 struct StoreOptions {
   Format format = Format::maildir;
   std::string root;  // drop_path, absolute; relative mailbox paths are below it
-  std::chrono::milliseconds lock_wait{5000};  // mbox write locks
+  std::chrono::milliseconds lock_wait{1000};  // mbox write locks
 };
 
-// Sizes of messages whose file names do not tell them (delivered by other programs), so that each is
-// read only once. Bounded: when full it forgets.
+// Sizes of messages whose file names do not tell them (delivered by other programs), so that each
+// is read only once. Bounded: when full it forgets.
 class SizeCache {
  public:
   [[nodiscard]] std::optional<std::uint64_t> find(const std::string& key);
@@ -53,7 +53,8 @@ class Store {
   [[nodiscard]] std::vector<base::Result<>> redo(std::span<const Delivery> deliveries);
   [[nodiscard]] base::Result<> remove(const std::string& path, std::span<const std::string> uids);
 
-  // Makes one delivery durable at once (delivery_sync always), the directories above it included.
+  // Makes one delivery durable at once (delivery_sync always), but for the directories above the
+  // mailbox: sync_above(), once for each mailbox.
   [[nodiscard]] base::Result<> sync_now(const std::string& path, base::File& file);
   // Makes the entries that lead to the mailbox durable.
   [[nodiscard]] base::Result<> sync_above(const std::string& path);

@@ -407,6 +407,23 @@ Task<base::Result<TlsInfo>> shake_hands(CorePtr core) {
   co_return tl::unexpected(core->gone("TLS handshake"));
 }
 
+// The client speaks first.
+Task<base::Result<TlsInfo>> open_handshake(CorePtr core, std::shared_ptr<TlsClient> client,
+                                           std::string name) {
+  core->tls = client->new_engine(name);
+  if (core->closed) {
+    co_return tl::unexpected(core->gone("TLS handshake"));
+  }
+  if (step_handshake(*core, core->unread) == TlsStatus::failed) {
+    co_return tl::unexpected(core->tls_error("TLS handshake", core->tls->error()));
+  }
+  const auto sent = co_await flush(core);
+  if (!sent) {
+    co_return tl::unexpected(sent.error());
+  }
+  co_return co_await shake_hands(core);
+}
+
 }  // namespace
 
 AsioStream::AsioStream(const Executor& executor, UniqueFd fd, const Endpoint& peer,
@@ -442,6 +459,13 @@ Task<base::Result<TlsInfo>> AsioStream::start_tls(std::shared_ptr<TlsServer> ser
   PH_ASSERT(openssl != nullptr, "a TCP stream needs a TlsServer of make_tls_server()");
   core_->tls = openssl->new_engine();
   return shake_hands(core_);
+}
+
+Task<base::Result<TlsInfo>> AsioStream::start_tls_client(std::shared_ptr<TlsClient> client,
+                                                         std::string name) {
+  PH_ASSERT(!core_->tls, "TLS was started twice on one connection");
+  PH_ASSERT(client != nullptr, "a TLS client without settings");
+  return open_handshake(core_, std::move(client), std::move(name));
 }
 
 void AsioStream::set_deadline(base::MonoTime when) { core_->move_deadline(when, false); }

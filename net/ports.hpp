@@ -31,6 +31,9 @@ class TlsServer {
   virtual ~TlsServer() = default;
 };
 
+// Settings of TLS towards servers: what is verified, and against what (net/tls_engine.hpp).
+class TlsClient;
+
 // A connected byte stream. All calls on its executor's thread, one read and one write at a time.
 class Stream {
  public:
@@ -45,6 +48,11 @@ class Stream {
   // Server side handshake on this stream (STARTTLS or implicit TLS).
   [[nodiscard]] virtual Task<base::Result<TlsInfo>> start_tls(
       std::shared_ptr<TlsServer> server) = 0;
+  // Client side handshake on this stream. `name` is sent as SNI and is what the certificate must
+  // be for, if `client` verifies. The other side may not have sent anything yet that is unread.
+  // After an error only close() is left. Without an implementation of its own it only fails.
+  [[nodiscard]] virtual Task<base::Result<TlsInfo>> start_tls_client(
+      std::shared_ptr<TlsClient> client, std::string name);
   // At `when` a pending or later operation fails with timed_out and the stream is closed.
   virtual void set_deadline(base::MonoTime when) = 0;
   // As set_deadline, but a read() that is pending at `when` or comes later only fails with
@@ -57,6 +65,16 @@ class Stream {
 
   [[nodiscard]] virtual const Endpoint& peer() const = 0;
   [[nodiscard]] virtual const Endpoint& local() const = 0;
+};
+
+// Connecting to another server. The stream lives on the executor of the caller.
+class Dialer {
+ public:
+  virtual ~Dialer() = default;
+  // Errors: timed_out at `deadline`, else what the network says (connection_refused, …), with the
+  // endpoint in the detail. `deadline` does not stay on the stream.
+  [[nodiscard]] virtual Task<base::Result<std::unique_ptr<Stream>>> dial(
+      Endpoint to, base::MonoTime deadline) = 0;
 };
 
 // Waiting in the executor's (real or virtual) time, and that time.
@@ -88,13 +106,15 @@ struct MxHost {
 };
 
 // Name lookup. A name that does not exist is an empty answer with `exists` false; a server failure
-// or time-out is an Error, so that "permanent" and "try again" never mix.
+// (io_error) or time-out (timed_out) is an Error, so that "permanent" and "try again" never mix.
+// Names are in A-label form, with or without a final dot, in any case. A text that cannot be a name
+// does not exist. Answers have names in lower case without final dot; the root is ".".
 class Resolver {
  public:
   struct MxAnswer {
     bool exists = true;
     std::vector<MxHost> hosts;  // as received, not ordered
-    std::uint32_t ttl_s = 0;
+    std::uint32_t ttl_s = 0;    // of an empty answer too (RFC 2308 5)
   };
   struct AddressAnswer {
     bool exists = true;

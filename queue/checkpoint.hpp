@@ -56,7 +56,8 @@ class Checkpoint {
   net::Task<> loop();
   net::Task<> deadline(std::shared_ptr<bool> alive, std::uint64_t turn);
   void arm();
-  void finish_records(const std::vector<LeafId>& leaves, const std::vector<std::uint64_t>& removals);
+  void finish_records(const std::vector<LeafId>& leaves,
+                      const std::vector<std::uint64_t>& removals);
   void finish_leaf(LeavesFinished& record, const LeafId& id);
   [[nodiscard]] bool may_finish(const Deletion& deletion);
   void send(LeavesFinished& leaves, BoxDeleteDone& deletions);

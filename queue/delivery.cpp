@@ -42,7 +42,8 @@ void Delivery::push(const LeafSlot& slot) {
 void Delivery::push_due() {
   const auto push_again = [&](const LeafId& id) {
     const LeafSlot slot = index_.find(id);
-    if (slot.entry == nullptr || slot.run().state != LeafState::waiting || slot.run().active) return;
+    if (slot.entry == nullptr || slot.run().state != LeafState::waiting || slot.run().active)
+      return;
     push(slot);
   };
   for (const LeafId& id : checkpoint_.take_failed()) push_again(id);

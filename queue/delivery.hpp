@@ -1,6 +1,6 @@
 // Carries waiting leaves to their mailboxes: a ready queue, a few workers that hand batches to the
-// LocalAgent, and the retries of what was deferred. Keeps the contents of waiting messages in memory
-// within a budget; others are read back from the spool when their turn comes. Queue owner's
+// LocalAgent, and the retries of what was deferred. Keeps the contents of waiting messages in
+// memory within a budget; others are read back from the spool when their turn comes. Queue owner's
 // executor. No error ends a worker: a leaf is delivered or tried again.
 #pragma once
 

@@ -15,8 +15,8 @@ namespace posthouse::queue {
          error.code == std::error_code(EDQUOT, std::system_category());
 }
 
-// The result of a sync. No failure of one is survivable, not even one that claims to be about space:
-// the kernel may have dropped the pages already.
+// The result of a sync. No failure of one is survivable, not even one that claims to be about
+// space: the kernel may have dropped the pages already.
 [[nodiscard]] inline base::Result<> final_if_failed(base::Result<> synced) {
   if (synced || !is_no_space(synced.error())) return synced;
   return base::fail(std::errc::io_error, synced.error().op, synced.error().message());

@@ -1,6 +1,6 @@
 // What the queue knows about its messages, in memory: one entry a live message with the state of
-// each leaf, and the POP3 deletions that are not yet hardened. Also how it is made from the log: the
-// fold of all records in their order. Queue owner's thread; no I/O.
+// each leaf, and the POP3 deletions that are not yet hardened. Also how it is made from the log:
+// the fold of all records in their order. Queue owner's thread; no I/O.
 #pragma once
 
 #include <cstdint>

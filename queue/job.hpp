@@ -1,5 +1,5 @@
-// A piece of blocking work made from a callable, for net::Blocking. Name the callable and the job on
-// lines of their own before co_await (g++ 12 destroys capturing temporaries twice).
+// A piece of blocking work made from a callable, for net::Blocking. Name the callable and the job
+// on lines of their own before co_await (g++ 12 destroys capturing temporaries twice).
 #pragma once
 
 #include <utility>

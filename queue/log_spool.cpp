@@ -27,6 +27,7 @@ LogWriterOptions writer_options(const LogSpoolOptions& options) {
   LogWriterOptions writer;
   writer.segment_size = options.segment_size;
   writer.max_group = options.max_group;
+  writer.inline_below = options.inline_below;
   return writer;
 }
 
@@ -73,8 +74,8 @@ base::Result<> LogSpool::recover(RecordVisitor& visitor) {
   }
   auto lock = deps_.disk.lock(options_.directory + "/lock");
   if (!lock && lock.error().code == std::errc::operation_would_block) {
-    return base::fail(std::errc::resource_unavailable_try_again,
-                      "another process owns the spool", options_.directory);
+    return base::fail(std::errc::resource_unavailable_try_again, "another process owns the spool",
+                      options_.directory);
   }
   if (!lock) return tl::unexpected(lock.error());
   lock_ = std::move(*lock);
@@ -115,7 +116,8 @@ base::Result<> LogSpool::remove_orphans(const std::set<std::string>& large_files
   for (const std::string& name : *names) {
     if (large_files.contains(name)) continue;
     const std::string kept = options_.directory + "/corrupt/" + name;
-    auto gone = damaged_ ? deps_.disk.rename(folder + name, kept) : deps_.disk.remove(folder + name);
+    auto gone =
+        damaged_ ? deps_.disk.rename(folder + name, kept) : deps_.disk.remove(folder + name);
     if (!gone) return gone;
   }
   return {};

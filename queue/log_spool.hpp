@@ -24,6 +24,7 @@ struct LogSpoolOptions {
   std::uint64_t segment_size = 64ULL * 1024 * 1024;
   std::uint64_t min_log = 1024ULL * 1024 * 1024;  // a smaller log is not cleaned
   std::uint64_t max_group = 8ULL * 1024 * 1024;
+  base::Duration inline_below = std::chrono::milliseconds(1);  // see LogWriterOptions
   std::size_t reserve = 2;
   std::size_t keep_free = 8;
 };

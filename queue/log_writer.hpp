@@ -1,11 +1,11 @@
 // Group commit: the only writer of the log. Whatever waits goes to disk in one write and one flush;
 // while that runs the next group fills. No timer delays an urgent batch. Runs on the queue owner's
-// executor; the write and the flush run on the log's pool, or inline when one commit waits alone and
-// the disk is fast, because two thread hops cost more than such a flush.
+// executor; the write and the flush run on the log's pool, or inline when one commit waits alone
+// and the disk is fast, because two thread hops cost more than such a flush.
 //
-// After a failed write for want of space the segment is not written further: the next group begins a
-// new one. Any other failure is final (DESIGN 2a.1): every waiter gets the error, and so does every
-// later call.
+// After a failed write for want of space the segment is not written further: the next group begins
+// a new one. Any other failure is final (DESIGN 2a.1): every waiter gets the error, and so does
+// every later call.
 #pragma once
 
 #include <sys/uio.h>
@@ -53,6 +53,7 @@ class LogWriterOwner {
 struct LogWriterOptions {
   std::uint64_t segment_size = 64ULL * 1024 * 1024;
   std::uint64_t max_group = 8ULL * 1024 * 1024;  // a small commit must not wait for megabytes
+  // A lone commit is written on the owner's thread while flushes take less than this on average.
   base::Duration inline_below = std::chrono::milliseconds(1);
 };
 
@@ -127,9 +128,9 @@ class LogWriter {
   std::uint64_t flushed_lsn_ = 0;
 
   std::deque<Pending> pending_;
-  std::size_t urgent_ = 0;    // commits in pending_
-  bool lazy_due_ = false;     // something lazy has waited long enough
-  bool lazy_armed_ = false;   // a timer runs
+  std::size_t urgent_ = 0;      // commits in pending_
+  bool lazy_due_ = false;       // something lazy has waited long enough
+  bool lazy_armed_ = false;     // a timer runs
   std::vector<Pending> group_;  // being written
   std::vector<iovec> parts_;
   std::uint64_t group_bytes_ = 0;

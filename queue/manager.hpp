@@ -1,7 +1,7 @@
 // The queue: takes messages, keeps them in the spool, has them delivered, and remembers until they
 // are safe in their mailboxes. Puts the parts together: Spool (durable), Index (what is live),
-// Delivery (out), Checkpoint (done), Cleaner (space). Everything runs on the queue owner's executor;
-// only may_accept() and counters' space figures may be asked from other threads.
+// Delivery (out), Checkpoint (done), Cleaner (space). Everything runs on the queue owner's
+// executor; only may_accept() and counters' space figures may be asked from other threads.
 //
 // Life: construct, recover() (nothing else before it returned), serve, drain(), destroy after the
 // executor stopped running. After a fatal spool error every submit() answers that error.
@@ -74,8 +74,8 @@ class Manager {
   // file belongs to the queue from the call on, also when it fails.
   [[nodiscard]] net::Task<base::Result<>> submit(Message message);
 
-  // POP3 deletion: durable when this returns, and no crash brings the messages back. Then the caller
-  // unlinks the names and says so with removal_done(number); the answer is that number.
+  // POP3 deletion: durable when this returns, and no crash brings the messages back. Then the
+  // caller unlinks the names and says so with removal_done(number); the answer is that number.
   [[nodiscard]] net::Task<base::Result<std::uint64_t>> remove_from_box(
       std::string box, std::vector<std::string> uids);
   // The names are unlinked; the next checkpoint syncs their directory and ends the deletion.

@@ -1,6 +1,7 @@
-// A spool in memory, for tests and simulations that are not about the disk. What was committed lives
-// in a MemLog that outlives the MemSpool, so that a "restart" is a new MemSpool on the same MemLog.
-// Called on the owner's executor only; there is no error it could meet but those a test asks for.
+// A spool in memory, for tests and simulations that are not about the disk. What was committed
+// lives in a MemLog that outlives the MemSpool, so that a "restart" is a new MemSpool on the same
+// MemLog. Called on the owner's executor only; there is no error it could meet but those a test
+// asks for.
 #pragma once
 
 #include <deque>

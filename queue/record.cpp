@@ -207,8 +207,7 @@ base::Result<MessageRecord> decode_message(std::string_view payload) {
   if ((flags & ~(kCopied | kLarge)) != 0) return unknown_version("message flags");
   record.copied = (flags & kCopied) != 0;
   message.id = read_id(in);
-  message.arrival =
-      base::WallTime(base::Duration(static_cast<base::Duration::rep>(in.u64())));
+  message.arrival = base::WallTime(base::Duration(static_cast<base::Duration::rep>(in.u64())));
   const std::uint8_t body = in.u8();
   const std::uint8_t arrival = in.u8();
   if (body > static_cast<std::uint8_t>(mail::BodyKind::eight_bit) ||

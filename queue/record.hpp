@@ -1,5 +1,5 @@
-// The records of the spool's log and their codecs (docs/spool.md has the tables and a hex example of
-// each). Pure; any thread. Encoding never copies the content of a message: it stays in its own
+// The records of the spool's log and their codecs (docs/spool.md has the tables and a hex example
+// of each). Pure; any thread. Encoding never copies the content of a message: it stays in its own
 // buffer. Decoders are bounded by their input and never crash on any octets (fuzzed); what they
 // accept, the encoders turn back into the same octets.
 #pragma once
@@ -89,8 +89,8 @@ struct MessageRecord {
   std::string_view text;  // the content in the record; lives as long as the payload
 };
 // `states` may be empty: all waiting. Of content.large_file only the last component is written.
-[[nodiscard]] EncodedRecord encode_message(const Message& message, std::span<const LeafState> states,
-                                           bool copied);
+[[nodiscard]] EncodedRecord encode_message(const Message& message,
+                                           std::span<const LeafState> states, bool copied);
 
 // Leaves that are finished for good; for a message whose leaves are all finished it is the end.
 struct LeavesFinished {

@@ -12,7 +12,8 @@
 
 namespace posthouse::queue {
 namespace {
-constexpr std::string_view kMagic = "PHLOG\r\n\x1a";  // eight octets that no text conversion survives
+constexpr std::string_view kMagic =
+    "PHLOG\r\n\x1a";  // eight octets that no text conversion survives
 constexpr std::uint32_t kVersion = 1;
 constexpr std::size_t kWindow = 1024 * 1024;
 constexpr std::string_view kSuffix = ".seg";
@@ -59,9 +60,7 @@ base::Result<SegmentHeader> decode_segment_header(std::string_view octets) {
   return header;
 }
 
-std::string segment_name(std::uint32_t number) {
-  return fmt::format("{:012}{}", number, kSuffix);
-}
+std::string segment_name(std::uint32_t number) { return fmt::format("{:012}{}", number, kSuffix); }
 
 std::optional<std::uint32_t> parse_segment_name(std::string_view name) {
   if (name.size() != kDigits + kSuffix.size() || !name.ends_with(kSuffix)) return std::nullopt;

@@ -19,8 +19,8 @@ struct SegmentHeader {
   std::uint64_t first_lsn = 0;
   std::uint32_t previous = 0;      // number of the segment before it, 0 for none
   std::uint64_t previous_end = 0;  // where that one's records end
-  std::uint32_t replaces = 0;      // recovery copied that unsealed segment into this one, 0 for none
-  std::uint64_t size = 0;          // of the file
+  std::uint32_t replaces = 0;  // recovery copied that unsealed segment into this one, 0 for none
+  std::uint64_t size = 0;      // of the file
   bool operator==(const SegmentHeader&) const = default;
 };
 inline constexpr std::size_t kSegmentHeaderSize = 64;

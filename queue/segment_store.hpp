@@ -1,8 +1,8 @@
-// The segment files of the log as files: making them, starting one, recycling one, and the free ones
-// kept ready. The blocking functions are static in spirit: they touch only the disk, run on pool
-// threads or at start, and may run at the same time; the list of free files belongs to the queue
-// owner's thread. After an error nothing is half done that recovery would mistake: a file has its
-// segment name only when its header is on disk.
+// The segment files of the log as files: making them, starting one, recycling one, and the free
+// ones kept ready. The blocking functions are static in spirit: they touch only the disk, run on
+// pool threads or at start, and may run at the same time; the list of free files belongs to the
+// queue owner's thread. After an error nothing is half done that recovery would mistake: a file has
+// its segment name only when its header is on disk.
 //
 //   spare-NNN.free   zero-filled or recycled, octets of older epochs only
 //   *.tmp            being made; removed by recovery, never used, as it may hold a future epoch
@@ -38,8 +38,8 @@ class SegmentStore {
   // After no_space_on_device it is a free file still; any other error is final.
   base::Result<std::unique_ptr<base::File>> start(const std::string& name,
                                                   const SegmentHeader& header);
-  // The same in two steps, with the records of an unsealed segment copied in between: a crash before
-  // publish() leaves a .tmp file only.
+  // The same in two steps, with the records of an unsealed segment copied in between: a crash
+  // before publish() leaves a .tmp file only.
   base::Result<std::unique_ptr<base::File>> stage(const std::string& name,
                                                   const SegmentHeader& header);
   base::Result<> publish(base::File& file, std::uint32_t number);

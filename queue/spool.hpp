@@ -93,9 +93,8 @@ class Spool {
   // Returns after the flush that covers the batch. Records that keep a segment alive count as live
   // from then on, each until its release().
   [[nodiscard]] virtual net::Task<base::Result<>> commit(Batch& batch) = 0;
-  // Rides with the next flush, at latest 50 ms from now; kept through a full disk. `frees` is set, and
-  // no record in it
-  // keeps a segment alive.
+  // Rides with the next flush, at latest 50 ms from now; kept through a full disk. `frees` is set,
+  // and no record in it keeps a segment alive.
   virtual void append_lazy(Batch batch) = 0;
   // Returns when everything appended before the call is on disk.
   [[nodiscard]] virtual net::Task<base::Result<>> flush() = 0;

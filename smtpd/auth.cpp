@@ -119,7 +119,8 @@ Session::Next Session::auth_refused() {
   state_ = State::ready;
   verb_ = "AUTH";
   refuse(user, "535 5.7.8 Authentication credentials invalid");
-  delay_ = std::min(kMaxAuthDelay, std::chrono::seconds(1U << std::min<unsigned>(auth_failures_, 10)));
+  delay_ =
+      std::min(kMaxAuthDelay, std::chrono::seconds(1U << std::min<unsigned>(auth_failures_, 10)));
   if (++auth_failures_ >= config_.max_auth_failures) {
     say_421("4.7.0", "Too many failed logins, closing connection");
   }

@@ -109,7 +109,7 @@ Session::Next Session::out_of_sequence(const Command& command) {
 Session::Next Session::on_helo(std::string_view args) { return on_hello(args, false); }
 Session::Next Session::on_ehlo(std::string_view args) { return on_hello(args, true); }
 
-// RFC 5321 4.1.1.1. RFC 2034 4: no enhanced code in the answer.
+// RFC 5321 4.1.1.1
 Session::Next Session::on_hello(std::string_view args, bool extended) {
   const std::string_view name = args.substr(0, args.find(' '));
   if (!is_acceptable_helo(name)) {
@@ -120,11 +120,18 @@ Session::Next Session::on_hello(std::string_view args, bool extended) {
   extended_ = extended;
   mail_refused_ = false;
   state_ = State::ready;
-  end_transaction();  // RFC 5321 4.1.4: a second EHLO acts as RSET
-  if (!extended) {
+  if (extended) {
+    say_extensions();
+  } else {
     output_ += "250 ";
-    return say(config_.host_name);
+    say(config_.host_name);
   }
+  end_transaction();  // RFC 5321 4.1.4: a second EHLO acts as RSET
+  return std::nullopt;
+}
+
+// RFC 2034 4: no enhanced codes here.
+void Session::say_extensions() {
   output_ += "250-";
   say(config_.host_name);
   say("250-PIPELINING");
@@ -137,7 +144,7 @@ Session::Next Session::on_hello(std::string_view args, bool extended) {
     say("250-AUTH PLAIN LOGIN");
   }
   say("250-8BITMIME");
-  return say("250 ENHANCEDSTATUSCODES");
+  say("250 ENHANCEDSTATUSCODES");
 }
 
 // RFC 5321 4.1.1.2
@@ -162,7 +169,8 @@ Session::Next Session::on_mail(std::string_view args) {
     return error(trouble);
   }
   if (config_.msg_max_size != 0 && params.size > config_.msg_max_size) {
-    return refuse(path->address.text(), "552 5.3.4 Message is larger than the limit");  // RFC 1870 6.1
+    return refuse(path->address.text(),
+                  "552 5.3.4 Message is larger than the limit");  // RFC 1870 6.1
   }
   work_ = std::make_unique<Work>();
   work_->declared_size = params.size;
@@ -257,9 +265,7 @@ Session::Next Session::on_rset(std::string_view) {
 
 Session::Next Session::on_noop(std::string_view) { return say("250 2.0.0 OK"); }
 
-Session::Next Session::on_quit(std::string_view) {
-  return end_session("221 2.0.0 Bye");
-}
+Session::Next Session::on_quit(std::string_view) { return end_session("221 2.0.0 Bye"); }
 
 // RFC 5321 3.5.3: whether a mailbox exists is told at RCPT only.
 Session::Next Session::on_vrfy(std::string_view args) {

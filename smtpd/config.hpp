@@ -17,11 +17,11 @@ struct SessionConfig {
   std::string host_name = "localhost";        // greeting, EHLO answer, trace fields
   std::uint64_t msg_max_size = 25ULL << 20U;  // octets (RFC 1870); 0: no limit
   std::size_t max_rcpts = 100;                // per transaction, at least 1
-  std::size_t max_errors = 20;         // syntax, unknown and sequence errors before 421
-  std::size_t max_auth_failures = 5;   // refused passwords before 421
-  std::size_t max_received = 50;       // Received fields in a message before it counts as a loop
+  std::size_t max_errors = 20;                // syntax, unknown and sequence errors before 421
+  std::size_t max_auth_failures = 5;          // refused passwords before 421
+  std::size_t max_received = 50;  // Received fields in a message before it counts as a loop
   ListenerKind kind = ListenerKind::smtp;
-  bool starttls = false;               // a certificate is there, so STARTTLS is offered
+  bool starttls = false;  // a certificate is there, so STARTTLS is offered
 };
 
 struct PeerInfo {
@@ -34,12 +34,14 @@ struct PeerInfo {
       : client_ip(std::move(ip)), loopback(is_loopback), trusted(is_trusted) {}
 };
 
-inline constexpr std::size_t kMaxCommandLine = 2048;    // LIMIT: RFC 5321 4.5.3.1.4 asks for 512
-inline constexpr std::size_t kMaxAuthLine = 12288;      // LIMIT: RFC 4954 4
-inline constexpr std::size_t kMaxEndlessLine = 65536;   // LIMIT: no CRLF for so long ends the session
-inline constexpr std::size_t kMaxHelo = 255;            // LIMIT: RFC 5321 4.5.3.1.2
-inline constexpr std::size_t kBodyChunk = 65536;        // a body is handed out in pieces of this size
-inline constexpr std::size_t kMaxHeldOutput = 16384;    // LIMIT: replies held before they are written
-inline constexpr std::chrono::seconds kMaxAuthDelay{15};  // LIMIT: wait before the answer to a wrong password
+inline constexpr std::size_t kMaxCommandLine = 2048;  // LIMIT: RFC 5321 4.5.3.1.4 asks for 512
+inline constexpr std::size_t kMaxAuthLine = 12288;    // LIMIT: RFC 4954 4
+inline constexpr std::size_t kMaxEndlessLine =
+    65536;                                            // LIMIT: no CRLF for so long ends the session
+inline constexpr std::size_t kMaxHelo = 255;          // LIMIT: RFC 5321 4.5.3.1.2
+inline constexpr std::size_t kBodyChunk = 65536;      // a body is handed out in pieces of this size
+inline constexpr std::size_t kMaxHeldOutput = 16384;  // LIMIT: replies held before they are written
+inline constexpr std::chrono::seconds kMaxAuthDelay{
+    15};  // LIMIT: wait before the answer to a wrong password
 
 }  // namespace posthouse::smtpd

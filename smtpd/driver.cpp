@@ -126,9 +126,9 @@ net::Task<bool> Connection::handshake() {
   allow(kHandshakeTimeout);
   const auto info = co_await args_.stream->start_tls(args_.tls);
   if (!info) {
-    base::log_event(LogLevel::info, "smtpd", id_, "TLS handshake failed",
-                    {{"client", args_.stream->peer().address.text()},
-                     {"error", info.error().message()}});
+    base::log_event(
+        LogLevel::info, "smtpd", id_, "TLS handshake failed",
+        {{"client", args_.stream->peer().address.text()}, {"error", info.error().message()}});
     lost_ = true;
     co_return false;
   }
@@ -322,8 +322,8 @@ net::Task<> Connection::farewell() {
 
 }  // namespace
 
-// One coroutine frame carries the dialogue; only what happens once a message or less often has frames
-// of its own.
+// One coroutine frame carries the dialogue; only what happens once a message or less often has
+// frames of its own.
 net::Task<> serve(ConnectionArgs args) {
   Connection connection(std::move(args));
   Session& session = connection.session();

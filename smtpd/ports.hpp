@@ -46,7 +46,8 @@ class BodySink {
 struct Submission {
   mail::Envelope envelope;
   std::vector<mail::Address> rcpts;
-  std::string trace;  // complete Received: field with CRLF, put before the body; "{id}" already filled
+  std::string
+      trace;  // complete Received: field with CRLF, put before the body; "{id}" already filled
   base::MessageId id;
   std::unique_ptr<BodySink> body;
 };

@@ -134,13 +134,14 @@ class Session {
   void answer(std::string_view argument, const mail::Reply& reply);
   [[nodiscard]] std::string reverse_path_text() const;
   [[nodiscard]] std::size_t line_limit() const;
-  Next say(std::string_view reply);    // complete line(s) without CRLF
+  Next say(std::string_view reply);  // complete line(s) without CRLF
   Next refuse(std::string_view argument, std::string_view reply);
   Next error(std::string_view reply);  // refuse, and one step nearer to the limit of errors
   Next say_421(std::string_view enhanced, std::string_view text);
 
   // commands.cpp
   Next on_hello(std::string_view args, bool extended);
+  void say_extensions();
   Next on_helo(std::string_view args);
   Next on_ehlo(std::string_view args);
   Next on_mail(std::string_view args);
@@ -170,9 +171,9 @@ class Session {
   std::string helo_;
   std::string auth_user_;
   std::string output_;
-  std::string held_;         // input that waits: an unfinished line, or what follows a step
-  std::string_view input_;   // what is being consumed now; into held_ or the caller's octets
-  std::string_view verb_;    // of the command being handled; points into the table
+  std::string held_;        // input that waits: an unfinished line, or what follows a step
+  std::string_view input_;  // what is being consumed now; into held_ or the caller's octets
+  std::string_view verb_;   // of the command being handled; points into the table
   std::unique_ptr<Work> work_;
   std::unique_ptr<AuthExchange> exchange_;
   std::size_t held_used_ = 0;  // octets at the front of held_ that are done
@@ -185,8 +186,8 @@ class Session {
   Pending pending_ = Pending::none;
   bool extended_ = false;
   bool tls_ = false;
-  bool skipping_ = false;       // inside an overlong line
-  bool mail_refused_ = false;   // commands pipelined behind a refused MAIL are no errors
+  bool skipping_ = false;      // inside an overlong line
+  bool mail_refused_ = false;  // commands pipelined behind a refused MAIL are no errors
   bool stopping_ = false;
 };
 

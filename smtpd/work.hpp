@@ -1,5 +1,6 @@
 // Private parts of the session core: what exists only while a transaction or an AUTH exchange is
-// open, so that an idle session stays small. Included by session.cpp, commands.cpp and auth.cpp only.
+// open, so that an idle session stays small. Included by session.cpp, commands.cpp and auth.cpp
+// only.
 #pragma once
 
 #include <string>
@@ -17,8 +18,8 @@ struct Session::Work {
   std::uint64_t declared_size = 0;  // SIZE= of MAIL, 0 when unknown
   mail::DotDecoder decoder;
   mail::HeaderScanner header;
-  std::string chunk;                // decoded octets not yet taken
-  bool sink_open = false;           // the caller holds a body that must be committed or aborted
+  std::string chunk;       // decoded octets not yet taken
+  bool sink_open = false;  // the caller holds a body that must be committed or aborted
 };
 
 struct Session::AuthExchange {

@@ -38,8 +38,8 @@ std::optional<Directive> parse_directive(std::string_view key) {
     directive.repeat = static_cast<std::size_t>(*count);
   }
   static constexpr std::string_view kNames[] = {"C", "C64", "raw", "S", "E", "T"};
-  const bool known = std::find(std::begin(kNames), std::end(kNames), directive.name) !=
-                     std::end(kNames);
+  const bool known =
+      std::find(std::begin(kNames), std::end(kNames), directive.name) != std::end(kNames);
   return known ? std::optional<Directive>(directive) : std::nullopt;
 }
 
@@ -175,9 +175,9 @@ class Player {
       : dialog_(dialog), peer_(peer), split_(split), random_(seed) {}
 
   std::string run() {
-    const bool watch_events = std::any_of(
-        dialog_.lines.begin(), dialog_.lines.end(),
-        [](const Line& line) { return line.kind == Line::Kind::event; });
+    const bool watch_events =
+        std::any_of(dialog_.lines.begin(), dialog_.lines.end(),
+                    [](const Line& line) { return line.kind == Line::Kind::event; });
     const std::vector<Line> lines =
         split_ == Split::pipelined ? pipeline(dialog_.lines) : dialog_.lines;
     for (const Line& line : lines) {
@@ -256,9 +256,9 @@ class Player {
     if (watch_events && !events_.empty()) {
       return dialog_.name + ": at the end unexpected event: " + events_.front();
     }
-    const bool told = !dialog_.lines.empty() && std::any_of(
-        dialog_.lines.begin(), dialog_.lines.end(),
-        [](const Line& line) { return line.kind == Line::Kind::close; });
+    const bool told = !dialog_.lines.empty() &&
+                      std::any_of(dialog_.lines.begin(), dialog_.lines.end(),
+                                  [](const Line& line) { return line.kind == Line::Kind::close; });
     if (peer_.closed() && !told) {
       return dialog_.name + ": the server closed, which the dialogue does not say";
     }

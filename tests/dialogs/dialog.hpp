@@ -1,7 +1,7 @@
-// Dialogues in text files: what a client sends and what a server must answer, for any line protocol.
-// Owns the format (README.md), the comparison and the ways of cutting the client's octets. Used by
-// the test programs beside it, each of which supplies a Peer; run_dialogs.py reads the same files
-// and plays them to a real server. One thread.
+// Dialogues in text files: what a client sends and what a server must answer, for any line
+// protocol. Owns the format (README.md), the comparison and the ways of cutting the client's
+// octets. Used by the test programs beside it, each of which supplies a Peer; run_dialogs.py reads
+// the same files and plays them to a real server. One thread.
 #pragma once
 
 #include <cstddef>

@@ -31,7 +31,8 @@ class SmtpDialog : public testing::TestWithParam<std::filesystem::path> {
  protected:
   void SetUp() override {
     std::ifstream file(GetParam());
-    const std::string text((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
+    const std::string text((std::istreambuf_iterator<char>(file)),
+                           std::istreambuf_iterator<char>());
     std::string error;
     ASSERT_TRUE(parse_dialog(GetParam().filename().string(), text, &dialog_, &error)) << error;
     substitute(dialog_, SmtpPeer::variables());

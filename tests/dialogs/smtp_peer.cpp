@@ -25,8 +25,11 @@ mail::Reply parse_reply(const std::string& text) {
 }  // namespace
 
 Variables SmtpPeer::variables() {
-  return {{"host", "mx.example.com"}, {"domain", "example.com"}, {"alice", "alice@example.com"},
-          {"bob", "bob@example.com"}, {"password", "open sesame"}};
+  return {{"host", "mx.example.com"},
+          {"domain", "example.com"},
+          {"alice", "alice@example.com"},
+          {"bob", "bob@example.com"},
+          {"password", "open sesame"}};
 }
 
 smtpd::SessionConfig SmtpPeer::make_config(const Dialog& dialog) {

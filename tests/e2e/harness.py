@@ -50,9 +50,9 @@ def make_certificate(folder, name="mail.example.test"):
 
 
 class Server:
-    """One Posthouse with users anna, bert (example.test) and carl (club.test)."""
+    """One Posthouse for `domain` with these users, all with the password PASSWORD."""
 
-    def __init__(self, extra="", users=("anna", "bert"), tls=True):
+    def __init__(self, extra="", users=("anna", "bert"), tls=True, domain="example.test"):
         self.dir = pathlib.Path(tempfile.mkdtemp(prefix="posthouse-e2e-"))
         self.dir.chmod(0o711)
         names = ["smtp", "submission", "submissions", "pop", "pops"]
@@ -62,8 +62,8 @@ class Server:
         self.drop = self.work / "drop"
         self.process = None
         self.log = self.dir / "server.log"
-        lines = ["host_name mail.example.test", "host_domain example.test",
-                 "sysadmin anna@example.test", f"work_path {self.work}", "listen 127.0.0.1"]
+        lines = [f"host_name mail.{domain}", f"host_domain {domain}",
+                 f"sysadmin {users[0]}@{domain}", f"work_path {self.work}", "listen 127.0.0.1"]
         lines += [f"{n}_port {p}" for n, p in self.port.items()]
         if tls:
             self.cert, self.key = make_certificate(self.dir)
@@ -71,7 +71,7 @@ class Server:
         self.settings = "\n".join(lines) + "\n"
         self.write_conf(extra)
         for user in users:
-            self.add_user(f"{user}@example.test")
+            self.add_user(f"{user}@{domain}")
 
     def write_conf(self, extra=""):
         self.conf.write_text(self.settings + extra + "\n")

@@ -19,7 +19,9 @@ struct Outcome {
 dialogs::Dialog make_server(std::uint8_t choice) {
   dialogs::Dialog dialog;
   dialog.options.emplace("kind", (choice & 1U) != 0 ? "submission" : "smtp");
-  dialog.options.emplace("tls", (choice & 2U) != 0 ? "on" : (choice & 4U) != 0 ? "off" : "available");
+  dialog.options.emplace("tls", (choice & 2U) != 0   ? "on"
+                                : (choice & 4U) != 0 ? "off"
+                                                     : "available");
   dialog.options.emplace("client", (choice & 8U) != 0 ? "127.0.0.1" : "192.0.2.7");
   dialog.options.emplace("trusted", (choice & 16U) != 0 ? "yes" : "no");
   dialog.options.emplace("max_size", (choice & 32U) != 0 ? "64" : "26214400");

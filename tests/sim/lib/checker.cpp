@@ -115,6 +115,12 @@ std::vector<std::string> Ledger::broken(bool at_rest) const {
   return out;
 }
 
+std::vector<std::string> Ledger::broken_by_findings() const {
+  std::vector<std::string> out;
+  for (const auto& [key, place] : places_) check_place(key, place, out);
+  return out;
+}
+
 std::string joined(const std::vector<std::string>& sentences) {
   std::string out;
   for (const std::string& sentence : sentences) out += sentence + "\n";

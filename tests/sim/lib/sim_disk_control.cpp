@@ -68,10 +68,15 @@ void SimDisk::cut_at(std::uint64_t n) {
 }
 
 void SimDisk::cut_now() {
-  const Lock lock(core_->mutex);
-  if (core_->cut) return;
-  core_->cut = true;
-  if (core_->on_cut) core_->on_cut();
+  std::function<void()> action;
+  {
+    const Lock lock(core_->mutex);
+    if (core_->cut) return;
+    core_->cut = true;
+    action = core_->on_cut;
+  }
+  // Outside of any operation a killed process is buried at once, and its files close.
+  if (action) action();
 }
 
 bool SimDisk::cut() const {

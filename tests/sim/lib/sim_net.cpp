@@ -150,6 +150,21 @@ net::Task<Result<std::unique_ptr<SimStream>>> SimNet::connect(net::Endpoint to, 
   co_return base::fail(code, "connect", to.text());
 }
 
+net::Task<Result<std::unique_ptr<net::Stream>>> SimDialer::dial(net::Endpoint to,
+                                                                base::MonoTime deadline) {
+  Attempt attempt;
+  attempt.to = to;
+  attempt.at = world_.now();
+  attempts_.push_back(attempt);
+  // Never is a century here, so that the sum does not overflow.
+  const base::MonoTime end = std::min(deadline, world_.now() + std::chrono::hours(24 * 36500));
+  const base::Duration patience = std::max(end - world_.now(), base::Duration(0));
+  auto connected = co_await network_.connect(to, from_, patience);
+  if (!connected) co_return tl::unexpected(connected.error());
+  std::unique_ptr<net::Stream> stream = std::move(*connected);
+  co_return std::move(stream);
+}
+
 void SimNet::set_profile(const LinkProfile& profile) { state_->profile = profile; }
 void SimNet::set_faults(const LinkFaults& faults) { state_->faults = faults; }
 void SimNet::set_next_faults(const LinkFaults& faults) { state_->next_faults = faults; }

@@ -23,6 +23,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "net/ports.hpp"
 #include "tests/sim/lib/world.hpp"
@@ -60,6 +61,9 @@ class SimStream final : public net::Stream {
   [[nodiscard]] net::Task<base::Result<>> write(std::string_view data) override;
   [[nodiscard]] net::Task<base::Result<net::TlsInfo>> start_tls(
       std::shared_ptr<net::TlsServer> server) override;
+  // There are no certificates: `client` may be null and is not looked at.
+  [[nodiscard]] net::Task<base::Result<net::TlsInfo>> start_tls_client(
+      std::shared_ptr<net::TlsClient> client, std::string name) override;
   void set_deadline(base::MonoTime when) override;
   void close() override;
   [[nodiscard]] const net::Endpoint& peer() const override;
@@ -110,6 +114,28 @@ class SimNet {
  private:
   struct State;
   std::shared_ptr<State> state_;
+};
+
+// The Dialer port: connections from `from` (port 0: any) in the caller's process. Every attempt is
+// noted.
+class SimDialer final : public net::Dialer {
+ public:
+  SimDialer(World& world, SimNet& network, const net::Endpoint& from)
+      : world_(world), network_(network), from_(from) {}
+  [[nodiscard]] net::Task<base::Result<std::unique_ptr<net::Stream>>> dial(
+      net::Endpoint to, base::MonoTime deadline) override;
+
+  struct Attempt {
+    net::Endpoint to;
+    base::MonoTime at;
+  };
+  [[nodiscard]] const std::vector<Attempt>& attempts() const { return attempts_; }
+
+ private:
+  World& world_;
+  SimNet& network_;
+  net::Endpoint from_;
+  std::vector<Attempt> attempts_;
 };
 
 }  // namespace posthouse::sim

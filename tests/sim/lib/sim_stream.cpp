@@ -215,6 +215,11 @@ net::Task<Result<net::TlsInfo>> SimStream::start_tls_client() {
   return handshake(link_, side_, false);
 }
 
+net::Task<Result<net::TlsInfo>> SimStream::start_tls_client(std::shared_ptr<net::TlsClient>,
+                                                            std::string) {
+  return handshake(link_, side_, false);
+}
+
 void SimStream::set_deadline(base::MonoTime when) {
   End& end = link_->end(side_);
   end.deadline = when;

@@ -87,7 +87,7 @@ TEST(DmailLines, Refused) {
                           "error: include takes one file name, not 2 words; put a name with spaces "
                           "in double quotes\n"},
       {"include \"\"",
-       at1 + "error: include needs the name of a file; write `include more.conf'\n"},
+       at1 + "error: include `': write the name of a file, for example `include more.conf'\n"},
       {"#include \"x", at1 + kOpenQuote},
       {"\n#include", ""},
   };

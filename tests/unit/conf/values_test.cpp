@@ -111,6 +111,9 @@ TEST(Domain, LowerCaseAndNoLiterals) {
   EXPECT_EQ(parse_domain("Example.ORG"), "example.org");
   EXPECT_EQ(parse_domain("a-b.example"), "a-b.example");
   EXPECT_EQ(parse_domain("localhost"), "localhost");
+  EXPECT_EQ(parse_domain("b\xc3\xbc"
+                         "cher.example"),
+            "xn--bcher-kva.example");
   for (const char* bad : {"", "exa mple.org", "-a.org", ".org", "a..b", "[127.0.0.1]", "a_b!.org",
                           "user@example.org", "*.example.org", "*"}) {
     EXPECT_FALSE(parse_domain(bad)) << bad;

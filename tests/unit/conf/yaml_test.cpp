@@ -113,6 +113,10 @@ TEST(Yaml, Refused) {
       {"include: gone.yaml",
        "t.yaml:1: error: include `gone.yaml': cannot read gone.yaml: No such "
        "file or directory; write the file or remove this line\n"},
+      {"include: \"a\\nb\"",
+       "t.yaml:1: error: include `a\\x0ab': a value may not hold the control character \\x0a; "
+       "remove "
+       "it\n"},
       {"a: caf\xe9", "t.yaml:1: error: the file is not UTF-8; save it as such\n"},
       {"a: b\nc: d\ne: \xff", "t.yaml:3: error: the file is not UTF-8; save it as such\n"},
   };

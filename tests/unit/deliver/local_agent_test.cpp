@@ -164,9 +164,8 @@ TEST_F(LocalAgentTest, RedoIsGroupedByMailboxAndDurable) {
     list.push_back(delivery(i, i % 2 == 0 ? "bob" : "carol"));
     list.back().redo = i != 5;
   }
-  const int lists = 0;
   for (const BoxResult& result : deliver(std::move(list))) EXPECT_TRUE(result.written);
-  EXPECT_EQ(disk_.calls().at("list"), lists + 4);  // new/ and cur/ of two mailboxes
+  EXPECT_EQ(disk_.calls().at("list"), 4);  // new/ and cur/ of two mailboxes
   EXPECT_EQ(count("bob"), 3u);
   EXPECT_EQ(count("carol"), 3u);
   EXPECT_EQ(agent_->dirty_files(), 1u);
@@ -211,6 +210,19 @@ TEST_F(LocalAgentTest, OneBadMailboxDoesNotStopTheOthers) {
   EXPECT_FALSE(results[0].detail.empty());
   EXPECT_TRUE(results[1].written);
   EXPECT_EQ(agent_->dirty_files(), 1u);
+}
+
+TEST_F(LocalAgentTest, LockedMailboxIsWaitedForOnceABatch) {
+  make(Format::mbox, LocalAgentOptions());
+  mailbox::write_all(dir_ / "bob", "");
+  mailbox::write_all(dir_ / "bob.lock", "1\n");  // of a process that lives
+  const auto results = deliver({delivery(1, "bob"), delivery(2, "bob"), delivery(3, "carol")});
+  EXPECT_FALSE(results[0].written);
+  EXPECT_FALSE(results[1].written);
+  EXPECT_NE(results[1].detail.find("locked by another program"), std::string::npos);
+  EXPECT_TRUE(results[2].written);
+  std::filesystem::remove(dir_ / "bob.lock");
+  EXPECT_TRUE(deliver({delivery(1, "bob")})[0].written);
 }
 
 TEST_F(LocalAgentTest, FullPoolDefers) {

@@ -1,7 +1,7 @@
-// Mailboxes under power failures: a run of deliveries, a checkpoint, more deliveries, a removal and a
-// second checkpoint is cut at every disk operation, with many choices of what the disk kept; then the
-// redo of everything not hardened must leave each message once, whole, and removed mail removed. The
-// recovery itself is cut at every operation, too.
+// Mailboxes under power failures: a run of deliveries, a checkpoint, more deliveries, a removal and
+// a second checkpoint is cut at every disk operation, with many choices of what the disk kept; then
+// the redo of everything not hardened must leave each message once, whole, and removed mail
+// removed. The recovery itself is cut at every operation, too.
 #include <gtest/gtest.h>
 
 #include <functional>
@@ -61,7 +61,7 @@ class Scene {
     };
     return list;
   }
-  static constexpr std::size_t kRemoved = 0;  // hardened by then
+  static constexpr std::size_t kRemoved = 0;      // hardened by then
   static constexpr std::size_t kRemovedSoon = 2;  // perhaps not
 
   Delivery delivery(std::size_t i) const {

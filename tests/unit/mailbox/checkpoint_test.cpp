@@ -18,8 +18,8 @@ class CheckpointTest : public ::testing::Test {
  protected:
   void deliver(std::uint64_t token, const std::string& box) {
     const std::string path = dir_ / box;
-    auto stored = deliver_maildir(
-        disk_, make_delivery(path, std::to_string(token) + ".m-0", "A: b\r\n\r\n"));
+    auto stored =
+        deliver_maildir(disk_, make_delivery(path, std::to_string(token) + ".m-0", "A: b\r\n\r\n"));
     ASSERT_TRUE(stored);
     dirty_.add(token, path, std::move(*stored));
   }
@@ -49,8 +49,8 @@ TEST_F(CheckpointTest, SyncsFilesDirectoriesAndTheWayThere) {
   EXPECT_EQ(dirty_.deliveries(), 3u);
   EXPECT_GT(dirty_.octets(), 150u);
   EXPECT_TRUE(run().empty());
-  for (const char* path : {"v/bob/new", "v/bob/cur", "v/bob", "v", "w/carol/new", "w/carol/cur",
-                           "w/carol", "w"}) {
+  for (const char* path :
+       {"v/bob/new", "v/bob/cur", "v/bob", "v", "w/carol/new", "w/carol/cur", "w/carol", "w"}) {
     EXPECT_EQ(synced(dir_ / path), 1) << path;
   }
   EXPECT_EQ(synced(dir_.path()), 1);
@@ -117,8 +117,8 @@ TEST_F(CheckpointTest, SeveralThreadsShareTheWork) {
   DirtySet dirty;
   for (std::uint64_t i = 0; i < 60; ++i) {
     const std::string path = dir_ / ("box" + std::to_string(i % 7));
-    auto stored = deliver_maildir(
-        base::system_disk(), make_delivery(path, std::to_string(i) + ".m-0", "A: b\r\n\r\n"));
+    auto stored = deliver_maildir(base::system_disk(),
+                                  make_delivery(path, std::to_string(i) + ".m-0", "A: b\r\n\r\n"));
     ASSERT_TRUE(stored);
     dirty.add(i, path, std::move(*stored));
   }

@@ -62,9 +62,10 @@ TEST(Content, MessageWithoutHeaderAndEmptyMessage) {
 }
 
 TEST(Content, MboxQuotesSeparatorsAndRenamesTheMarker) {
-  const Delivery delivery = make_delivery(
-      "/x", "u", "X-Posthouse-UID: forged; size=1; crc=00000000\r\nA: b\r\n\r\n"
-                 "From me\r\n>From me\r\n From me\r\nFromage\r\nFrom\r\n");
+  const Delivery delivery =
+      make_delivery("/x", "u",
+                    "X-Posthouse-UID: forged; size=1; crc=00000000\r\nA: b\r\n\r\n"
+                    "From me\r\n>From me\r\n From me\r\nFromage\r\nFrom\r\n");
   EXPECT_EQ(render(delivery, Format::mbox),
             std::string(kHead) +
                 "X-Original-Posthouse-UID: forged; size=1; crc=00000000\nA: b\n\n"
@@ -97,8 +98,8 @@ TEST(Content, MissingLargeFileIsAnError) {
 
 TEST(FromQuoter, PropertyUnquoteRevertsQuoteForAnySplit) {
   EXPECT_TRUE(rc::check([] {
-    const auto text = *rc::gen::container<std::string>(
-        rc::gen::elementOf(std::string(">>>FFrroomm   \n\n\nx")));
+    const auto text =
+        *rc::gen::container<std::string>(rc::gen::elementOf(std::string(">>>FFrroomm   \n\n\nx")));
     const auto cuts = *rc::gen::container<std::vector<std::size_t>>(
         rc::gen::inRange<std::size_t>(0, text.size() + 1));
     const auto run = [&](FromQuoter::Mode mode, const std::string& in) {

@@ -80,7 +80,8 @@ class FaultDisk final : public base::Disk {
       std::string all;
       for (const iovec& part : parts) all.append(static_cast<char*>(part.iov_base), part.iov_len);
       if (!disk_.room_) return file_->File::write_at(offset, all);
-      const std::size_t fits = static_cast<std::size_t>(std::min<std::uint64_t>(*disk_.room_, all.size()));
+      const std::size_t fits =
+          static_cast<std::size_t>(std::min<std::uint64_t>(*disk_.room_, all.size()));
       *disk_.room_ -= fits;
       (void)file_->File::write_at(offset, std::string_view(all).substr(0, fits));
       if (fits == all.size()) return {};

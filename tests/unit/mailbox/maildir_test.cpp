@@ -120,8 +120,7 @@ TEST(Maildir, RemovesByUidWhereverTheMessageIs) {
   const std::vector<std::string> uids = {"1.a-0", "2.b-0", "9.gone-0", "t,A=2"};
   EXPECT_TRUE(remove_maildir(base::system_disk(), box, uids));
   EXPECT_TRUE(names_in(box + "/new").empty());
-  EXPECT_EQ(names_in(box + "/cur"),
-            (std::set<std::string>{"2.b-00,S=1,W=1:2,S", "t,A=1:2,S"}));
+  EXPECT_EQ(names_in(box + "/cur"), (std::set<std::string>{"2.b-00,S=1,W=1:2,S", "t,A=1:2,S"}));
   EXPECT_TRUE(remove_maildir(base::system_disk(), dir / "nobody", uids));
 }
 

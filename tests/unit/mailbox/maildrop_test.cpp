@@ -122,8 +122,8 @@ TEST_P(MaildropTest, ReadsInPiecesForwardsAndBackwards) {
     EXPECT_EQ(text, whole);
   }
   request.limit = 10;
-  for (const std::uint64_t offset : {std::uint64_t{200'000}, std::uint64_t{5}, whole.size() - 3,
-                                     std::uint64_t{whole.size()}}) {
+  for (const std::uint64_t offset :
+       {std::uint64_t{200'000}, std::uint64_t{5}, whole.size() - 3, std::uint64_t{whole.size()}}) {
     request.offset = offset;
     std::string text;
     const auto result = drop->read(request, &text);
@@ -173,7 +173,8 @@ TEST_P(MaildropTest, RedoOverAnOpenSession) {
   deliver("1.a-0");
   deliver("2.b-0");
   const auto drop = open();
-  const std::vector<Delivery> again = {make_delivery(path(), "1.a-0", header("1.a-0") + "hello\r\n")};
+  const std::vector<Delivery> again = {
+      make_delivery(path(), "1.a-0", header("1.a-0") + "hello\r\n")};
   ASSERT_TRUE(store_.redo(again)[0]);
   EXPECT_EQ(read(*drop, 0), wire("1.a-0"));
   EXPECT_EQ(read(*drop, 1), wire("2.b-0"));
@@ -259,8 +260,7 @@ TEST_P(MaildirDropTest, NamesThatAreNoUidlGetADigest) {
   EXPECT_EQ(drop->removal_key(2), "twin,A=1,W=3");
   const std::vector<std::string> keys = {drop->removal_key(2), drop->removal_key(0)};
   ASSERT_TRUE(store_.remove(path(), keys));
-  EXPECT_EQ(names_in(path() + "/cur"),
-            (std::set<std::string>{"sp ace,W=3", "twin,A=2,W=3:2,S"}));
+  EXPECT_EQ(names_in(path() + "/cur"), (std::set<std::string>{"sp ace,W=3", "twin,A=2,W=3:2,S"}));
 }
 
 class MboxDropTest : public MaildropTest {};

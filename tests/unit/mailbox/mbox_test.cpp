@@ -157,7 +157,7 @@ TEST_F(MboxTest, AppendsBehindAFileWithoutBlankLine) {
 TEST_F(MboxTest, FullDiskCutsTheFileBack) {
   deliver("1.a-0");
   const std::string before = read_all(box_);
-  for (const std::uint64_t room : {0, 1, 40, 120}) {
+  for (const std::uint64_t room : {0U, 1U, 40U, 120U}) {
     disk_.fail_write_after(room + 20, ENOSPC);  // 20: more than the dot-lock needs
     const auto stored = mbox_.deliver(delivery("1.b-0"));
     ASSERT_FALSE(stored);
@@ -207,8 +207,8 @@ TEST_F(MboxTest, RedoIsIdempotent) {
                                             delivery("1.c-0")};
   for (int round = 0; round < 3; ++round) {
     redo(deliveries);
-    EXPECT_EQ(read_all(box_), std::string(kForeign) + alone(deliveries[0]) +
-                                  alone(deliveries[1]) + alone(deliveries[2]));
+    EXPECT_EQ(read_all(box_), std::string(kForeign) + alone(deliveries[0]) + alone(deliveries[1]) +
+                                  alone(deliveries[2]));
   }
   EXPECT_EQ(names_in(dir_ / "drop"), (std::set<std::string>{"bob"}));
 }
@@ -235,8 +235,7 @@ TEST_F(MboxTest, RedoKeepsAnEditedMailboxApart) {
 TEST_F(MboxTest, RedoRepairsEveryTornState) {
   const std::string healthy = std::string(kForeign) + alone(delivery("0.z-0", "kept\r\n"));
   const std::vector<Delivery> lost = {
-      delivery("1.a-0", std::string(700, 'a') + "\r\nFrom a\r\n\r\n"),
-      delivery("1.b-0", ""),
+      delivery("1.a-0", std::string(700, 'a') + "\r\nFrom a\r\n\r\n"), delivery("1.b-0", ""),
       delivery("1.c-0", std::string(300, 'c') + "\r\n\r\n" + std::string(900, 'd') + "\r\n")};
   std::string full = healthy;
   for (const Delivery& one : lost) full += alone(one);
@@ -323,10 +322,10 @@ TEST(MboxMarker, ParsesOnlyItsOwnForm) {
   EXPECT_EQ(parsed->crc, 0xdeadbeef);
   for (const char* bad :
        {"X-Posthouse-Uid: 1.a-0\n", "X-Posthouse-Uid: ; size=1; crc=00000000\n",
-        "X-Posthouse-Uid: a b; size=1; crc=00000000\n", "X-Posthouse-Uid: a; size=x; crc=00000000\n",
-        "X-Posthouse-Uid: a; size=1; crc=0000000\n", "X-Posthouse-Uid: a; size=1; crc=0000000g\n",
-        "X-Posthouse-Uid: a; crc=00000000; size=1\n", "X-Posthouse-Uid: a; size=1; crc=00000000",
-        "x-posthouse-uid: a; size=1; crc=00000000\n"}) {
+        "X-Posthouse-Uid: a b; size=1; crc=00000000\n",
+        "X-Posthouse-Uid: a; size=x; crc=00000000\n", "X-Posthouse-Uid: a; size=1; crc=0000000\n",
+        "X-Posthouse-Uid: a; size=1; crc=0000000g\n", "X-Posthouse-Uid: a; crc=00000000; size=1\n",
+        "X-Posthouse-Uid: a; size=1; crc=00000000", "x-posthouse-uid: a; size=1; crc=00000000\n"}) {
     EXPECT_FALSE(parse_marker(bad)) << bad;
   }
 }

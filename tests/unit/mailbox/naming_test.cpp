@@ -1,4 +1,5 @@
-// Mailbox names: DMail's table, the file name encoding, refusals, and that names never meet or leave.
+// Mailbox names: DMail's table, the file name encoding, refusals, and that names never meet or
+// leave.
 #include "mailbox/naming.hpp"
 
 #include <gtest/gtest.h>
@@ -14,7 +15,8 @@ NameTable table_of(unsigned hash_spool, bool drop_prefix = true) {
   table.rules.hash_spool = hash_spool;
   table.rules.drop_prefix = drop_prefix;
   table.drop_path = "/var/mail";
-  table.domains = {NameDomain{"", "in"}, NameDomain{"dom1", "in"}, NameDomain{"cc", "in/computers"}};
+  table.domains = {NameDomain{"", "in"}, NameDomain{"dom1", "in"},
+                   NameDomain{"cc", "in/computers"}};
   return table;
 }
 
@@ -119,8 +121,8 @@ TEST(Naming, DomainsThatWouldShareMailboxesAreFound) {
 
 // Local parts made of the characters that could do harm.
 rc::Gen<std::string> local_part() {
-  return rc::gen::resize(
-      12, rc::gen::container<std::string>(rc::gen::elementOf(std::string("ab1._-/%~\\ \x01\xc3\n"))));
+  return rc::gen::resize(12, rc::gen::container<std::string>(
+                                 rc::gen::elementOf(std::string("ab1._-/%~\\ \x01\xc3\n"))));
 }
 
 TEST(Naming, PropertyNeverLeavesItsDirectory) {

@@ -18,7 +18,8 @@ namespace posthouse::mailbox {
 class TempDir {
  public:
   TempDir() {
-    std::string name = (std::filesystem::temp_directory_path() / "posthouse-mailbox-XXXXXX").string();
+    std::string name =
+        (std::filesystem::temp_directory_path() / "posthouse-mailbox-XXXXXX").string();
     if (::mkdtemp(name.data()) == nullptr) ADD_FAILURE() << "no temporary directory";
     path_ = name;
   }

@@ -1,5 +1,5 @@
-// The queue as a whole, on the simulated disk with mailboxes that forget: what is delivered, when it
-// is finished, what comes back after a restart, and what never does.
+// The queue as a whole, on the simulated disk with mailboxes that forget: what is delivered, when
+// it is finished, what comes back after a restart, and what never does.
 #include "queue/manager.hpp"
 
 #include <gtest/gtest.h>
@@ -360,12 +360,18 @@ TEST_F(ManagerTest, LargeBodiesGoWithTheirMessage) {
   std::string seen;
   life_.emplace(disk_, boxes_);
   life_->agent.defer = [&](const LocalDelivery& delivery) {
+    const bool first = seen.empty();
     seen = delivery.message->content.large_file;
-    return false;
+    return first;  // delivered a minute later, when the queue runs
   };
   life_->recover();
   EXPECT_EQ(seen, path);
-  life_->run(std::chrono::seconds(3));
+  life_->run(std::chrono::seconds(61));
+  // Its message ends first in memory, then on disk, and only then may the body go.
+  const auto ended = [&] { return life_->manager.counters().messages == 0; };
+  ASSERT_TRUE(life_->house.world.run_until_true(ended, std::chrono::seconds(5)));
+  EXPECT_TRUE(disk_.stat(path).has_value());
+  life_->run(std::chrono::seconds(1));
   EXPECT_FALSE(disk_.stat(path).has_value()) << "removed after the end of its message is on disk";
 }
 

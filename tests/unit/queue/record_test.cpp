@@ -192,8 +192,7 @@ TEST(Record, LeafUidGoesBothWays) {
     EXPECT_FALSE(parse_leaf_uid(foreign).has_value()) << foreign;
   }
   EXPECT_FALSE(parse_leaf_uid(uid + "x").has_value());
-  EXPECT_FALSE(
-      parse_leaf_uid("1700000000." + base::format_message_id(message.id) + "-4294967296"));
+  EXPECT_FALSE(parse_leaf_uid("1700000000." + base::format_message_id(message.id) + "-4294967296"));
 }
 
 TEST(Segment, HeaderRoundTripAndDamage) {
@@ -215,6 +214,30 @@ TEST(Segment, HeaderRoundTripAndDamage) {
     EXPECT_FALSE(decode_segment_header(changed).has_value()) << "octet " << i;
     EXPECT_FALSE(decode_segment_header(std::string_view(octets).substr(0, i)).has_value());
   }
+}
+
+// A file with records of two lives: the scanner of one does not see the other's.
+TEST(Segment, RecordsOfAnotherEpochDoNotVerify) {
+  sim::SimDisk disk;
+  auto file = disk.open("/segment", base::OpenMode::create_new);
+  ASSERT_TRUE(file.has_value());
+  std::string octets;
+  for (const std::uint32_t epoch : {7u, 8u, 7u}) {
+    EncodedRecord record = encode_message(make_message(1, 50), {}, false);
+    finish_record(record, kEndOfBatch, epoch, 5, 4);
+    octets += record.head + *record.content;
+  }
+  ASSERT_TRUE((*file)->write_at(0, octets).has_value());
+  const std::uint64_t size = octets.size() / 3;
+  SegmentScanner scanner(**file, 7, octets.size());
+  EXPECT_TRUE(scanner.at(0)->has_value());
+  EXPECT_FALSE(scanner.at(size)->has_value());
+  EXPECT_FALSE(scanner.at(1)->has_value());
+  const auto next = scanner.find(1, 4);
+  ASSERT_TRUE(next->has_value());
+  EXPECT_EQ((*next)->offset, 2 * size);
+  EXPECT_FALSE(scanner.find(1, 5)->has_value()) << "only records after an lsn are asked for";
+  EXPECT_FALSE(SegmentScanner(**file, 7, size - 1).at(0)->has_value()) << "cut short";
 }
 
 TEST(Segment, Names) {

@@ -240,7 +240,8 @@ TEST(Recovery, RemainsOfAFailedWriteStayDead) {
     house.world.run_for(std::chrono::seconds(1));
     Batch failing = test::message_batch(make_message(2, 700));
     failing.records.push_back(encode_message(make_message(3, 700), {}, false));
-    disk.short_write_at(disk.operations() + 1, 1400, ENOSPC);
+    // All of it is written, and still the answer is an error.
+    disk.short_write_at(disk.operations() + 1, failing.size(), ENOSPC);
     const auto refused = house.commit(*spool, failing);
     ASSERT_FALSE(refused.has_value());
     EXPECT_TRUE(refused.error().code == std::errc::no_space_on_device);
@@ -286,7 +287,7 @@ TEST(Recovery, CutAtEveryOperation) {
       ASSERT_TRUE(seen.damages.empty()) << "cut at " << n << ", " << policy.text();
     }
   }
-  EXPECT_GT(n, 15u);
+  EXPECT_GT(n, 8u);
 }
 
 TEST(Recovery, LeftoversAreRemoved) {
@@ -294,7 +295,8 @@ TEST(Recovery, LeftoversAreRemoved) {
   write_messages(disk, 3, 200);
   disk.kill();
   ASSERT_TRUE(disk.open("/spool/queue/000000000009.seg.tmp", base::OpenMode::create).has_value());
-  ASSERT_TRUE(disk.open("/spool/queue/spare-000000000099.free", base::OpenMode::create).has_value());
+  ASSERT_TRUE(
+      disk.open("/spool/queue/spare-000000000099.free", base::OpenMode::create).has_value());
   ASSERT_TRUE(disk.open("/spool/queue/large/orphan", base::OpenMode::create).has_value());
   const Seen seen = recover(disk);
   EXPECT_EQ(seen.messages.size(), 3u);

@@ -1,5 +1,5 @@
-// The driver on a stream in the test's hand: how replies are gathered, deadlines, stopping, TLS, and
-// what an idle session costs.
+// The driver on a stream in the test's hand: how replies are gathered, deadlines, stopping, TLS,
+// and what an idle session costs.
 #include "smtpd/driver.hpp"
 
 #include <gmock/gmock.h>
@@ -23,8 +23,7 @@ using ::testing::Not;
 using ::testing::SizeIs;
 using ::testing::StartsWith;
 
-constexpr char kMail[] =
-    "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.com>\r\nDATA\r\n";
+constexpr char kMail[] = "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.com>\r\nDATA\r\n";
 
 class DriverTest : public ::testing::Test {
  protected:
@@ -101,8 +100,9 @@ TEST_F(DriverTest, TraceAndEnvelope) {
 // RFC 5321 7.6: with several recipients none is named.
 TEST_F(DriverTest, TraceKeepsBlindCopiesBlind) {
   const auto stream = connect();
-  (void)say(*stream, "HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.com>\r\n"
-                     "RCPT TO:<bob@example.com>\r\nDATA\r\n");
+  (void)say(*stream,
+            "HELO c\r\nMAIL FROM:<>\r\nRCPT TO:<alice@example.com>\r\n"
+            "RCPT TO:<bob@example.com>\r\nDATA\r\n");
   (void)say(*stream, ".\r\n");
   ASSERT_THAT(house_.stored, SizeIs(1));
   EXPECT_THAT(house_.stored[0].rcpts, SizeIs(2));

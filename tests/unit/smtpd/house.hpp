@@ -1,5 +1,5 @@
-// What the driver tests share: a house of fakes in virtual time, and a stream that the test holds in
-// its hand.
+// What the driver tests share: a house of fakes in virtual time, and a stream that the test holds
+// in its hand.
 #pragma once
 
 #include <memory>
@@ -46,7 +46,7 @@ class House final : public RecipientOracle, public MailSink, public Authenticato
   base::Duration store_time = std::chrono::milliseconds(3);
   std::size_t in_memory = 128 * 1024;  // a body asks to wait beyond that
   std::uint64_t ids = 0;
-  int bodies = 0;        // alive
+  int bodies = 0;  // alive
   int bodies_begun = 0;
   int slow_appends = 0;
   int logins = 0;
