@@ -28,12 +28,16 @@ class LocalDelivery final : public queue::LocalAgent {
   [[nodiscard]] net::Task<std::vector<queue::LocalResult>> deliver(
       std::vector<queue::LocalDelivery> deliveries) override;
   [[nodiscard]] net::Task<std::vector<queue::LeafId>> checkpoint() override;
+  [[nodiscard]] bool removals_failed(const std::string& box) const override {
+    return agent_.removals_failed(box);
+  }
   [[nodiscard]] std::size_t dirty_files() const override { return agent_.dirty_files(); }
   [[nodiscard]] std::uint64_t dirty_bytes() const override { return agent_.dirty_bytes(); }
   [[nodiscard]] net::Task<base::Result<>> remove(std::string box,
                                                  std::vector<std::string> uids) override;
 
-  // A POP3 session unlinked messages: the next checkpoint makes that durable. On the owner's thread.
+  // A POP3 session unlinked messages: the next checkpoint makes that durable. On the owner's
+  // thread.
   void note_removal(const std::string& box) { agent_.note_removal(box); }
   [[nodiscard]] mailbox::Store& store() { return store_; }
 

@@ -89,6 +89,16 @@ class ReadJob final : public net::Job {
   const std::vector<pop3d::Listing>* sizes_ = nullptr;
 };
 
+class SettleJob final : public net::Job {
+ public:
+  explicit SettleJob(mailbox::Maildrop& drop) : drop_(drop) {}
+  void execute() noexcept override { result_ = drop_.settle(); }
+  base::Result<> result_;
+
+ private:
+  mailbox::Maildrop& drop_;
+};
+
 class RemoveJob final : public net::Job {
  public:
   RemoveJob(mailbox::Maildrop& drop, const std::vector<std::size_t>& indexes)
@@ -144,6 +154,15 @@ class MaildropAdapter final : public pop3d::Maildrop {
     std::vector<std::string> keys;
     keys.reserve(indexes.size());
     for (const std::size_t index : indexes) keys.push_back(drop_->removal_key(index));
+    if (drop_->must_settle()) {
+      SettleJob settle(*drop_);
+      const bool settled = co_await pool_.run(settle);
+      if (!settled) co_return pop3d::DropStatus::unavailable;
+      if (!settle.result_) {
+        log_failure(box_, settle.result_.error());
+        co_return pop3d::DropStatus::unavailable;
+      }
+    }
     const base::Result<std::uint64_t> recorded = co_await removals_.record(box_, std::move(keys));
     if (!recorded) {
       log_failure(box_, recorded.error());

@@ -13,8 +13,8 @@
 namespace posthouse::app {
 namespace {
 
-constexpr std::chrono::seconds kTransactionGrace{30};   // INTERFACE 2, `serve`
-constexpr std::chrono::seconds kReaderGrace{2};         // POP3 sessions have nothing to finish
+constexpr std::chrono::seconds kTransactionGrace{30};  // INTERFACE 2, `serve`
+constexpr std::chrono::seconds kReaderGrace{2};        // POP3 sessions have nothing to finish
 constexpr std::chrono::milliseconds kIdlePoll{20};
 
 net::BlockingPoolOptions pool(const char* name, std::size_t threads, std::size_t waiting) {
@@ -49,18 +49,22 @@ net::Task<> store_outcome(net::Task<base::Result<>> task, base::Result<>* outcom
 
 }  // namespace
 
-Server::State::State(std::shared_ptr<const Snapshot> first, Options given)
-    : options(std::move(given)),
-      shards(shard_count(options.shards)),
-      owner(shards.executor(0)),
+Threads::Threads(std::size_t count)
+    : shards(count),
       log_pool(pool("log", 1, 16)),
       large_pool(pool("large", 1, 4096)),
       box_pool(pool("mailbox", 2, 8192)),
       sync_pool(pool("sync", 4, 4096)),
-      hash_pool(pool("hash", 1, 64)),
+      hash_pool(pool("hash", 1, 64)) {}
+
+Server::State::State(std::shared_ptr<const Snapshot> first, Options given)
+    : options(std::move(given)),
+      threads(std::make_unique<Threads>(shard_count(options.shards))),
+      owner(threads->shards.executor(0)),
       bulk_sync(mailbox::make_system_bulk_sync()),
       smtp_house(owner),
       pop_house(owner) {
+  net::Shards& shards = threads->shards;
   for (std::size_t i = 0; i < shards.size(); ++i) {
     states.push_back(std::make_unique<ShardState>(shards.executor(i), std::to_string(i) + "-"));
   }
@@ -69,12 +73,13 @@ Server::State::State(std::shared_ptr<const Snapshot> first, Options given)
 
   queue::LogSpoolOptions spool_options;
   spool_options.directory = settings.work_path + "/queue";
-  queue::LogSpoolDeps spool_deps{owner, base::system_disk(), timer, log_pool, large_pool};
+  queue::LogSpoolDeps spool_deps{owner, base::system_disk(), timer, threads->log_pool,
+                                 threads->large_pool};
   spool = std::make_unique<queue::LogSpool>(spool_deps, spool_options);
   if (options.on_fatal) spool->set_on_fatal(options.on_fatal);
 
-  const LocalDelivery::Parts parts{base::system_disk(), mailbox::system_file_locks(), box_pool,
-                                   sync_pool, bulk_sync.get()};
+  const LocalDelivery::Parts parts{base::system_disk(), mailbox::system_file_locks(),
+                                   threads->box_pool, threads->sync_pool, bulk_sync.get()};
   local = std::make_unique<LocalDelivery>(parts, settings);
   queue::ManagerOptions manager_options;
   manager_options.min_space = settings.min_space;
@@ -85,7 +90,7 @@ Server::State::State(std::shared_ptr<const Snapshot> first, Options given)
   account_ports.disk = &base::system_disk();
   account_ports.clock = &base::system_clock();
   account_ports.random = &base::system_random();
-  account_ports.hashing = &hash_pool;
+  account_ports.hashing = &threads->hash_pool;
   accounts::FileAccounts::Options account_options;
   account_options.path = settings.user_file;
   account_options.cache_entries = settings.authent_cache;
@@ -93,14 +98,14 @@ Server::State::State(std::shared_ptr<const Snapshot> first, Options given)
 
   smtp_house.accounts = users.get();
   smtp_house.queue = manager.get();
-  smtp_house.large_pool = &large_pool;
+  smtp_house.large_pool = &threads->large_pool;
   smtp_house.large_directory = spool_options.directory + "/large";
   smtp_house.random = &base::system_random();
   smtp_house.clock = &base::system_clock();
   pop_house.accounts = users.get();
   pop_house.queue = manager.get();
   pop_house.local = local.get();
-  pop_house.mailbox_pool = &box_pool;
+  pop_house.mailbox_pool = &threads->box_pool;
   current.set(std::move(first));
 }
 
@@ -108,7 +113,7 @@ void Server::State::on_every_shard(const std::function<void(ShardState&)>& work)
   for (std::size_t i = 0; i < states.size(); ++i) {
     auto promise = std::make_shared<std::promise<void>>();
     auto done = promise->get_future();
-    shards.post(i, [&work, promise, state = states[i].get()] {
+    threads->shards.post(i, [&work, promise, state = states[i].get()] {
       work(*state);
       promise->set_value();
     });
@@ -118,12 +123,12 @@ void Server::State::on_every_shard(const std::function<void(ShardState&)>& work)
 
 Server::Server(std::shared_ptr<const Snapshot> snapshot, Options options)
     : state_(std::make_unique<State>(std::move(snapshot), std::move(options))) {
-  state_->shards.run();
+  state_->threads->shards.run();
 }
 
 Server::~Server() {
   state_->ports.clear();
-  state_->shards.stop();
+  state_->threads->shards.stop();
 }
 
 base::Result<> Server::recover() {
@@ -137,10 +142,11 @@ void Server::serve(std::vector<BoundPort> ports) {
   for (auto& port : state_->ports) {
     const Service service = port.service;
     State* state = state_.get();
-    port.listener->serve(state_->shards, [state, service](const net::Executor& shard,
-                                                          std::unique_ptr<net::Stream> stream) {
-      state->accept(service, shard, std::move(stream));
-    });
+    port.listener->serve(
+        state_->threads->shards,
+        [state, service](const net::Executor& shard, std::unique_ptr<net::Stream> stream) {
+          state->accept(service, shard, std::move(stream));
+        });
   }
 }
 

@@ -33,8 +33,23 @@ struct ShardState {
   std::uint64_t pop_sessions = 0;
 };
 
+// Shards and pools. The pools go first, executing what is queued; then the shards destroy the
+// coroutines that are still suspended.
+struct Threads {
+  explicit Threads(std::size_t count);
+  net::Shards shards;
+  // Each kind of blocking work has its own bounded pool (docs/architecture.md).
+  net::BlockingPool log_pool;
+  net::BlockingPool large_pool;
+  net::BlockingPool box_pool;
+  net::BlockingPool sync_pool;
+  net::BlockingPool hash_pool;
+};
+
 struct Server::State {
   State(std::shared_ptr<const Snapshot> first, Options given);
+  // The threads die before everything that their coroutines refer to.
+  ~State() { threads.reset(); }
 
   // A connection has come in on a port; on the thread of its shard.
   void accept(Service service, const net::Executor& executor, std::unique_ptr<net::Stream> stream);
@@ -43,14 +58,8 @@ struct Server::State {
 
   Options options;
   net::AsioTimer timer;
-  net::Shards shards;
+  std::unique_ptr<Threads> threads;
   net::Executor owner;  // of the queue: the first shard
-  // Each kind of blocking work has its own bounded pool (DESIGN ruling 13).
-  net::BlockingPool log_pool;
-  net::BlockingPool large_pool;
-  net::BlockingPool box_pool;
-  net::BlockingPool sync_pool;
-  net::BlockingPool hash_pool;
   std::unique_ptr<mailbox::BulkSync> bulk_sync;
   std::unique_ptr<queue::LogSpool> spool;
   std::unique_ptr<LocalDelivery> local;

@@ -109,8 +109,9 @@ template <class Digest>
 Digest digest_of(const EVP_MD* kind, std::string_view data) {
   Digest digest{};
   unsigned length = 0;
-  const int done = EVP_Digest(data.data(), data.size(),
-                              reinterpret_cast<unsigned char*>(digest.data()), &length, kind, nullptr);
+  const int done =
+      EVP_Digest(data.data(), data.size(), reinterpret_cast<unsigned char*>(digest.data()), &length,
+                 kind, nullptr);
   PH_ASSERT(done == 1 && length == digest.size(), "libcrypto computed no digest");
   return digest;
 }
@@ -147,11 +148,10 @@ Sha256 pbkdf2_sha256(std::string_view password, std::string_view salt, std::uint
   Sha256 digest{};
   // A null password would be counted with strlen().
   const char* const text = password.empty() ? "" : password.data();
-  const int done =
-      PKCS5_PBKDF2_HMAC(text, static_cast<int>(password.size()), octets(salt),
-                        static_cast<int>(salt.size()), static_cast<int>(iterations), EVP_sha256(),
-                        static_cast<int>(digest.size()),
-                        reinterpret_cast<unsigned char*>(digest.data()));
+  const int done = PKCS5_PBKDF2_HMAC(text, static_cast<int>(password.size()), octets(salt),
+                                     static_cast<int>(salt.size()), static_cast<int>(iterations),
+                                     EVP_sha256(), static_cast<int>(digest.size()),
+                                     reinterpret_cast<unsigned char*>(digest.data()));
   PH_ASSERT(done == 1, "libcrypto computed no PBKDF2");
   return digest;
 }

@@ -24,7 +24,7 @@ import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 USERS = 50
-LOAD = ROOT / "build/bench-load"
+LOAD = ROOT / "build/bench/load"
 
 
 def free_port():
@@ -109,6 +109,7 @@ class Peer:
 
 class Posthouse(Peer):
     name = "posthouse"
+    settings = "pop_port 0\n"
 
     def start(self):
         binary = ROOT / "build/release/posthouse"
@@ -121,8 +122,7 @@ listen 127.0.0.1
 smtp_port {self.port}
 submission_port 0
 submissions_port 0
-pop_port 0
-pops_port 0
+{self.settings}pops_port 0
 max_connections 20000
 max_connections_per_ip 20000
 log_level error

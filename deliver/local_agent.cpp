@@ -224,6 +224,7 @@ net::Task<> LocalAgent::run_by_file(std::shared_ptr<Round> round, net::Blocking*
 
 net::Task<std::vector<LeafKey>> LocalAgent::checkpoint() {
   std::vector<LeafKey> failed;
+  failed_.clear();
   if (dirty_.empty()) co_return failed;
   mailbox::CheckpointContext context{parts_.store.disk(), parts_.store.options().format,
                                      parts_.store.options().root};
@@ -250,6 +251,7 @@ net::Task<std::vector<LeafKey>> LocalAgent::checkpoint() {
   // Removals whose directory failed are tried again with the next checkpoint.
   for (const std::string& mailbox : round->checkpoint.failed_mailboxes()) {
     dirty_.add_removal(mailbox);
+    failed_.insert(mailbox);
   }
   co_return failed;
 }

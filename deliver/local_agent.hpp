@@ -70,6 +70,11 @@ class LocalAgent {
   // be hardened: they must be delivered again (and will be as a redo, whether asked to or not).
   [[nodiscard]] net::Task<std::vector<LeafKey>> checkpoint();
 
+  // Whether the last checkpoint could not make the removals in `box` durable; the next tries again.
+  [[nodiscard]] bool removals_failed(const std::string& box) const {
+    return failed_.contains(parts_.store.path_of(box));
+  }
+
   // Deliveries and octets written since the last checkpoint began.
   [[nodiscard]] std::size_t dirty_files() const { return dirty_.deliveries(); }
   [[nodiscard]] std::uint64_t dirty_bytes() const { return dirty_.octets(); }
@@ -97,6 +102,7 @@ class LocalAgent {
   mailbox::DirtySet dirty_;
   std::vector<Unsynced> unsynced_;
   mailbox::HardenedPaths hardened_;
+  std::unordered_set<std::string> failed_;  // mailboxes of the last checkpoint
   // Messages written but not for sure hardened: whoever delivers them again gets a redo.
   std::unordered_set<std::string> suspect_;
 };

@@ -75,6 +75,7 @@ void DirtySet::add(std::uint64_t token, const std::string& mailbox, Stored store
   written.box = box_index(mailbox);
   written.file = static_cast<std::uint32_t>(files_.size());
   octets_ += stored.octets;
+  if (stored.made) made_.insert(mailbox);
   if (stored.inode != 0) {
     const auto [it, added] =
         file_of_inode_.try_emplace(std::pair(written.box, stored.inode), written.file);
@@ -100,13 +101,15 @@ Checkpoint::Checkpoint(const CheckpointContext& context, DirtySet dirty,
       needed.push_back(directory_index(box + "/new"));
       needed.push_back(directory_index(box + "/cur"));
     }
-    if (hardened.contains(box)) continue;
+    // Somebody may have removed a mailbox that was hardened long ago.
+    if (hardened.contains(box) && !dirty_.made_.contains(box)) continue;
     if (context.format == Format::maildir) needed.push_back(directory_index(box));
     for (const std::string& above : directories_above(box, context.root)) {
       needed.push_back(directory_index(above));
     }
   }
   directory_synced_ = std::vector<std::atomic<bool>>(directories_.size());
+  directory_missing_ = std::vector<std::atomic<bool>>(directories_.size());
 }
 
 std::uint32_t Checkpoint::directory_index(const std::string& path) {
@@ -137,11 +140,19 @@ void Checkpoint::run() noexcept {
     // A directory that is gone was removed with its mail by somebody: nothing is left to harden.
     if (synced || (i >= files && is_missing(synced.error()))) {
       (i < files ? file_synced_[i] : directory_synced_[i - files]).store(true);
+      if (!synced) directory_missing_[i - files].store(true);
       continue;
     }
     base::log_event(base::LogLevel::error, "mailbox", "-", "sync failed",
                     {{"error", synced.error().message()}});
   }
+}
+
+// Nothing was hardened there: when it is made again, the names that lead there must be synced.
+bool Checkpoint::box_missing(std::uint32_t box) const {
+  if (bulk_done_) return false;
+  return std::any_of(box_directories_[box].begin(), box_directories_[box].end(),
+                     [this](std::uint32_t i) { return directory_missing_[i].load(); });
 }
 
 void Checkpoint::close_files() noexcept { dirty_.files_.clear(); }
@@ -156,7 +167,7 @@ std::vector<std::uint64_t> Checkpoint::finish(HardenedPaths& hardened) const {
   std::vector<bool> failed(dirty_.boxes_.size());
   for (std::uint32_t box = 0; box < dirty_.boxes_.size(); ++box) {
     failed[box] = box_failed(box);
-    if (!failed[box]) hardened.add(dirty_.boxes_[box]);
+    if (!failed[box] && !box_missing(box)) hardened.add(dirty_.boxes_[box]);
   }
   std::vector<std::uint64_t> tokens;
   for (const DirtySet::Written& written : dirty_.deliveries_) {

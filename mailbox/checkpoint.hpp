@@ -68,6 +68,7 @@ class DirtySet {
   std::vector<std::unique_ptr<base::File>> files_;
   std::vector<Written> deliveries_;
   std::vector<std::string> boxes_;
+  std::unordered_set<std::string> made_;  // mailboxes that did not exist before
   std::unordered_map<std::string, std::uint32_t> box_of_;
   // mbox: one file serves all deliveries to it, as long as it is the same file.
   std::map<std::pair<std::uint32_t, std::uint64_t>, std::uint32_t> file_of_inode_;
@@ -107,6 +108,7 @@ class Checkpoint {
  private:
   std::uint32_t directory_index(const std::string& path);
   bool box_failed(std::uint32_t box) const;
+  bool box_missing(std::uint32_t box) const;
 
   base::Disk& disk_;
   DirtySet dirty_;
@@ -118,6 +120,7 @@ class Checkpoint {
   // Set by the thread that synced it; what nobody took stays false.
   std::vector<std::atomic<bool>> file_synced_;
   std::vector<std::atomic<bool>> directory_synced_;
+  std::vector<std::atomic<bool>> directory_missing_;
 };
 
 }  // namespace posthouse::mailbox

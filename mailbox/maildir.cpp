@@ -21,11 +21,13 @@ base::Result<> make_maildir(base::Disk& disk, const std::string& path) {
 // Opens a new file in tmp/, making room for it where a crash or a new user requires that.
 base::Result<std::unique_ptr<base::File>> create_temporary(base::Disk& disk,
                                                            const std::string& mailbox,
-                                                           const std::string& temporary) {
+                                                           const std::string& temporary,
+                                                           bool* made_mailbox) {
   auto file = disk.open(temporary, base::OpenMode::create_new);
   if (file) return file;
   if (is_missing(file.error())) {
     if (auto made = make_maildir(disk, mailbox); !made) return tl::unexpected(made.error());
+    *made_mailbox = true;
   } else if (file.error().code == std::errc::file_exists) {
     if (auto gone = disk.remove(temporary); !gone && !is_missing(gone.error())) {
       return tl::unexpected(gone.error());
@@ -41,6 +43,7 @@ struct Temporary {
   std::string path;
   std::string final_name;  // with sizes, without directory
   std::uint64_t octets = 0;
+  bool made_mailbox = false;
 };
 
 base::Result<Temporary> write_temporary(base::Disk& disk, const Delivery& delivery) {
@@ -52,7 +55,7 @@ base::Result<Temporary> write_temporary(base::Disk& disk, const Delivery& delive
   // Before the file is made: a body that cannot be read must leave nothing behind.
   auto more = rendition.next(&piece);
   if (!more) return tl::unexpected(more.error());
-  auto file = create_temporary(disk, delivery.path, result.path);
+  auto file = create_temporary(disk, delivery.path, result.path, &result.made_mailbox);
   if (!file) return tl::unexpected(file.error());
   result.file = std::move(*file);
   std::uint64_t offset = 0;
@@ -140,6 +143,7 @@ base::Result<Stored> deliver_maildir(base::Disk& disk, const Delivery& delivery)
   if (!renamed && is_missing(renamed.error())) {
     // tmp/ is there but new/ is not: a creation cut short.
     if (auto made = make_maildir(disk, delivery.path); !made) return tl::unexpected(made.error());
+    stored.made = true;
     renamed = disk.rename(temporary->path, stored.name);
   }
   if (!renamed) {
@@ -148,6 +152,7 @@ base::Result<Stored> deliver_maildir(base::Disk& disk, const Delivery& delivery)
   }
   stored.file = std::move(temporary->file);
   stored.octets = temporary->octets;
+  stored.made = stored.made || temporary->made_mailbox;
   return stored;
 }
 
@@ -176,6 +181,8 @@ base::Result<> remove_maildir(base::Disk& disk, const std::string& path,
   Places places;
   for (const std::string& uid : uids) places.try_emplace(uid);
   if (auto found = find_places(disk, path, &places); !found) return found;
+  // What a crash left there of a message that was deleted before its redo would stay for ever.
+  for (const std::string& uid : uids) (void)disk.remove(path + "/tmp/" + uid);
   for (const auto& [uid, names] : places) {
     for (const std::string& name : names) {
       if (auto gone = disk.remove(name); !gone && !is_missing(gone.error())) return gone;

@@ -22,6 +22,7 @@ struct Stored {
   std::string name;          // path of the file
   std::uint64_t octets = 0;  // written
   std::uint64_t inode = 0;   // of an mbox file, which several messages share; else 0
+  bool made = false;  // the mailbox was made for it: the names that lead there are not durable
 };
 
 // The part of a Maildir file name that never changes: up to the first comma, or to the colon of the

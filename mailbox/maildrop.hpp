@@ -50,6 +50,12 @@ class Maildrop {
   // goes on where the one before ended, or begins a message.
   [[nodiscard]] base::Result<bool> read(const Request& request, std::string* out);
 
+  // To be called before a removal is recorded, when must_settle(): makes the messages durable as
+  // they are. A removal that a crash cuts short is finished by uid, and in an mbox file a message
+  // that was never flushed may have lost its uid but not all of its other octets.
+  [[nodiscard]] virtual bool must_settle() const { return false; }
+  [[nodiscard]] virtual base::Result<> settle() { return {}; }
+
   // Removes messages; those already gone are fine. Maildir: durable once the mailbox's directories
   // are synced; mbox: durable on return.
   [[nodiscard]] virtual base::Result<> remove(std::span<const std::size_t> indexes) = 0;

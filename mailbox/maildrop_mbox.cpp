@@ -26,6 +26,14 @@ class MboxDrop final : public Maildrop {
   std::string_view uid(std::size_t index) const override { return messages_[index].uid; }
   std::string removal_key(std::size_t index) const override { return messages_[index].uid; }
 
+  bool must_settle() const override { return true; }
+  base::Result<> settle() override {
+    auto file = store_.disk().open(path_, base::OpenMode::read_write);
+    if (file) return (*file)->sync_data();
+    if (is_missing(file.error())) return {};
+    return tl::unexpected(file.error());
+  }
+
   base::Result<> remove(std::span<const std::size_t> indexes) override {
     std::vector<std::string> uids;
     for (const std::size_t index : indexes) uids.push_back(messages_[index].uid);

@@ -210,6 +210,7 @@ base::Result<Stored> Mbox::deliver(const Delivery& delivery) {
   stored.file = std::move(*file);
   stored.name = delivery.path;
   stored.octets = *end - *size;
+  stored.made = *size == 0;
   return stored;
 }
 

@@ -117,15 +117,14 @@ class Finder {
   // zero, stand at `at`; 0: none does.
   base::Result<std::uint64_t> unmarked_end(std::uint64_t at) {
     for (const Delivery& delivery : deliveries_) {
-      // LIMIT: large messages are known by their marker only.
-      if (wanted_[delivery.uid] || !delivery.large_file.empty()) continue;
+      if (wanted_[delivery.uid]) continue;
       auto expected = rendered(delivery);
       if (!expected) return tl::unexpected(expected.error());
       // Line ends that completed the message before may be lost as well.
       for (std::uint64_t lead = 0; lead <= 2; ++lead) {
         const auto found = octets(at + lead, expected->size());
         if (!found) return tl::unexpected(found.error());
-        if (matches(*found, *expected)) {
+        if (matches(*found, *expected, delivery)) {
           wanted_[delivery.uid] = true;
           return at + lead + found->size();
         }
@@ -137,17 +136,34 @@ class Finder {
     return 0;
   }
 
-  static bool matches(const std::string& found, const std::string& expected) {
+  static bool matches(const std::string& found, const std::string& expected,
+                      const Delivery& delivery) {
     if (found.empty()) return false;
-    return std::equal(found.begin(), found.end(), expected.begin(),
-                      [](char there, char ours) { return there == '\0' || there == ours; });
+    const auto same = [](char there, char ours) { return there == '\0' || there == ours; };
+    if (std::equal(found.begin(), found.end(), expected.begin(), same)) return true;
+    if (delivery.large_file.empty()) return false;
+    // The marker of a large message is written a second time when its size is known.
+    MboxMarker marker;
+    marker.uid = delivery.uid;
+    const std::string first = format_marker(marker);
+    std::string before = expected;
+    before.replace(from_line(delivery).size(), first.size(), first);
+    for (std::size_t i = 0; i < found.size(); ++i) {
+      if (!same(found[i], expected[i]) && !same(found[i], before[i])) return false;
+    }
+    return true;
   }
 
   base::Result<std::string> rendered(const Delivery& delivery) {
     Rendition rendition(disk_, delivery, Format::mbox);
     std::string content;
-    const auto made = rendition.next(&content);
-    if (!made) return tl::unexpected(made.error());
+    std::string piece;
+    while (true) {
+      const auto more = rendition.next(&piece);
+      if (!more) return tl::unexpected(more.error());
+      if (!*more) break;
+      content += piece;
+    }
     MboxMarker marker;
     marker.uid = delivery.uid;
     marker.size = content.size();

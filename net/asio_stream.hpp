@@ -1,8 +1,8 @@
 // The Stream port on a TCP socket, plain or TLS. An idle connection holds a socket, a timer and no
 // buffers: octets are read into a buffer of the thread only when the kernel has some. Made by the
-// listener or the dialer on the thread of its executor, and used on that thread alone. Destroying it closes the
-// connection; an operation of another coroutine that is still suspended then ends by itself with
-// operation_canceled and touches nothing that is gone.
+// listener or the dialer on the thread of its executor, and used on that thread alone. Destroying
+// it closes the connection; an operation of another coroutine that is still suspended then ends by
+// itself with operation_canceled and touches nothing that is gone.
 #pragma once
 
 #include <memory>

@@ -168,7 +168,8 @@ void Checkpoint::finish_records(const std::vector<LeafId>& leaves,
   for (const std::uint64_t number : removals) {
     const auto found = index_.deletions().find(number);
     if (found == index_.deletions().end()) continue;
-    if (!may_finish(found->second)) {
+    // DESIGN 2a.5: live until the directory of the unlink is synced.
+    if (parts_.agent.removals_failed(found->second.box) || !may_finish(found->second)) {
       add_removal(number);
       continue;
     }

@@ -143,7 +143,14 @@ net::Task<> LogWriter::write_group() {
     publish_group();
   } else if (is_no_space(written.error())) {
     torn_ = true;
-    give_back_group(written.error());
+    // Before anybody is answered: behind the seal nothing of the failed write comes to life.
+    const base::Result<> sealed = co_await seal();
+    if (sealed || is_no_space(sealed.error())) {
+      for (Pending& pending : group_) pending.batch->perhaps_written = !sealed;
+      give_back_group(written.error());
+    } else {
+      fail(sealed.error());
+    }
   } else {
     fail(written.error());
   }
@@ -366,6 +373,7 @@ void LogWriter::fail(const base::Error& error) {
   failed_ = error;
   const base::Result<> refused = tl::unexpected(error);
   for (Pending& pending : group_) {
+    pending.batch->perhaps_written = true;
     if (pending.waiter == nullptr) continue;
     pending.waiter->result = refused;
     pending.waiter->done = true;

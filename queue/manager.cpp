@@ -111,7 +111,10 @@ net::Task<base::Result<>> Manager::submit(Message message) {
   }
   if (!committed) {
     const std::string& path = kept->content.large_file;
-    if (!path.empty()) parts_.spool.discard_large(path.substr(path.rfind('/') + 1));
+    // A record that the next start may find needs its body then; else that start removes it.
+    if (!batch.perhaps_written && !path.empty()) {
+      parts_.spool.discard_large(path.substr(path.rfind('/') + 1));
+    }
     if (is_no_space(committed.error())) accepting_ = false;
     co_return committed;
   }

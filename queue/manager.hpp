@@ -1,7 +1,7 @@
 // The queue: takes messages, keeps them in the spool, has them delivered, and remembers until they
 // are safe in their mailboxes. Puts the parts together: Spool (durable), Index (what is live),
 // Delivery (out), Checkpoint (done), Cleaner (space). Everything runs on the queue owner's
-// executor; only may_accept() and counters' space figures may be asked from other threads.
+// executor; only may_accept() may be asked from other threads.
 //
 // Life: construct, recover() (nothing else before it returned), serve, drain(), destroy after the
 // executor stopped running. After a fatal spool error every submit() answers that error.

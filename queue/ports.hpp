@@ -46,6 +46,9 @@ class LocalAgent {
   // Makes everything written (and every removal made) before the call durable. Returns the leaves
   // that could not be hardened; all others are safe.
   [[nodiscard]] virtual net::Task<std::vector<LeafId>> checkpoint() = 0;
+  // Whether the last checkpoint() could not make the removals in `box` durable. The next one tries
+  // again.
+  [[nodiscard]] virtual bool removals_failed(const std::string& /*box*/) const { return false; }
   // Files and octets written since the last checkpoint began, for the checkpoint trigger.
   [[nodiscard]] virtual std::size_t dirty_files() const = 0;
   [[nodiscard]] virtual std::uint64_t dirty_bytes() const = 0;

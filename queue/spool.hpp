@@ -28,6 +28,9 @@ struct Batch {
   // Only finishes or frees something (results, deletions, copies of head cleaning): may use the
   // spare segments of a full disk (DESIGN 2a.6).
   bool frees = false;
+  // Set by a commit() that failed: the next start may find the records all the same, so the large
+  // bodies they name must stay.
+  bool perhaps_written = false;
   // Large bodies (names in queue/large) to remove once the batch is on disk.
   std::vector<std::string> large_to_remove;
 

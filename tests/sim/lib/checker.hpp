@@ -34,7 +34,8 @@ class Ledger {
   // Every broken promise as a sentence; empty when all is well. With `at_rest`, no fault is left
   // and time has passed: what is still queued counts as broken.
   [[nodiscard]] std::vector<std::string> broken(bool at_rest = false) const;
-  // Only what the findings themselves break: for a look at one mailbox, where others are not missed.
+  // Only what the findings themselves break: for a look at one mailbox, where others are not
+  // missed.
   [[nodiscard]] std::vector<std::string> broken_by_findings() const;
   [[nodiscard]] std::size_t messages() const { return messages_.size(); }
   [[nodiscard]] std::size_t acknowledged_count() const;

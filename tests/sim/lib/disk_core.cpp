@@ -291,7 +291,11 @@ void Core::drop_file(const InodePtr& inode) {
   }
 }
 
-void Core::drop_dir(const InodePtr& dir) { erase_marked(pending, names_in(pending, dir.get())); }
+void Core::drop_dir(const InodePtr& dir) {
+  if (dir_sync_failure == DirSyncFailure::forgets) {
+    erase_marked(pending, names_in(pending, dir.get()));
+  }
+}
 
 InodePtr Core::survivors(const LossPolicy& policy) {
   std::vector<bool> keep = policy.wishes(pending.size());

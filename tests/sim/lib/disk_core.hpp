@@ -78,6 +78,7 @@ struct Core {
   int fail_from_errno = 0;
   FaultHook hook;
   SyncFailure sync_failure = SyncFailure::by_seed;
+  DirSyncFailure dir_sync_failure = DirSyncFailure::forgets;
   std::function<void()> on_cut;
   std::function<void(const DiskOp&)> observer;
 

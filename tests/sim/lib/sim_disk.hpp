@@ -20,8 +20,9 @@
 //    Other names are independent. An unlinked file whose removal is lost is back.
 //  - A failed sync_data (fail_at and friends) forgets the file's pending items for good: the next
 //    sync succeeds without them. Until the crash, reads give the new data or the old, by seed or as
-//    set_sync_failure says; after it, the old. A failed sync_dir forgets the names the same way;
-//    the cache keeps showing them.
+//    set_sync_failure says; after it, the old. A failed sync_dir forgets the names the same way,
+//    and the cache keeps showing them; or, as set_dir_sync_failure says, keeps them pending (a
+//    journalling file system writes them later or stops altogether).
 //  - A failed write may leave any prefix written, by seed. A full disk writes what fits, then
 //  ENOSPC.
 //  - The power cut at operation n happens before n has any effect; a torn operation n is the cut at
@@ -73,6 +74,7 @@ struct DiskFault {
 using FaultHook = std::function<DiskFault(const DiskOp&)>;
 
 enum class SyncFailure : std::uint8_t { by_seed, reads_new, reads_old };
+enum class DirSyncFailure : std::uint8_t { forgets, keeps };
 
 class SimDisk final : public base::Disk {
  public:
@@ -106,6 +108,7 @@ class SimDisk final : public base::Disk {
   // Asked at every operation, reads too; must not call the disk.
   void set_fault_hook(FaultHook hook);
   void set_sync_failure(SyncFailure model);
+  void set_dir_sync_failure(DirSyncFailure model);
   void clear_faults();
   void cut_at(std::uint64_t n);
   void cut_now();

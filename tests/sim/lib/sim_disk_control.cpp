@@ -55,6 +55,11 @@ void SimDisk::set_sync_failure(SyncFailure model) {
   core_->sync_failure = model;
 }
 
+void SimDisk::set_dir_sync_failure(DirSyncFailure model) {
+  const Lock lock(core_->mutex);
+  core_->dir_sync_failure = model;
+}
+
 void SimDisk::clear_faults() {
   const Lock lock(core_->mutex);
   core_->faults.clear();
@@ -113,6 +118,7 @@ std::unique_ptr<SimDisk> SimDisk::after_crash(const LossPolicy& policy) const {
   core->capacity = core_->capacity;
   core->clock = core_->clock;
   core->sync_failure = core_->sync_failure;
+  core->dir_sync_failure = core_->dir_sync_failure;
   core->adopt(core_->survivors(policy));
   return std::unique_ptr<SimDisk>(new SimDisk(std::move(core)));
 }

@@ -132,21 +132,19 @@ void SimLink::close(int side) {
   self.closed = true;
   wake_all(side);
   const Process* process = world.find_process(self.process);
-  if (process == nullptr || process->alive()) {
+  const bool living = process == nullptr || process->alive();
+  const bool killed = !living && process->death() == Death::killed;
+  // The kernel says goodbye for a killed one: in order, or with a reset when something was unread.
+  if (living || (killed && random.below(2) == 0)) {
     send_end(side);
-    // The answer to anything the peer still sends.
+    // The answer to anything the peer still sends, or waits to send.
     auto tell = [link = shared_from_this(), side] {
       link->end(1 - side).peer_gone = true;
       link->out(1 - side).writer.wake();
     };
     world.at(std::max(out(side).last_arrival, world.now() + draw_latency()), std::move(tell));
-  } else if (process->death() == Death::killed) {
-    // The kernel says goodbye for it: in order, or with a reset when something was unread.
-    if (random.below(2) == 0) {
-      send_end(side);
-    } else {
-      break_peer(side, draw_latency());
-    }
+  } else if (killed) {
+    break_peer(side, draw_latency());
   } else {
     break_peer(side, draw(random, std::chrono::seconds(1), std::chrono::seconds(60)));
   }

@@ -370,6 +370,7 @@ TEST_F(ManagerTest, LargeBodiesGoWithTheirMessage) {
   // Its message ends first in memory, then on disk, and only then may the body go.
   const auto ended = [&] { return life_->manager.counters().messages == 0; };
   ASSERT_TRUE(life_->house.world.run_until_true(ended, std::chrono::seconds(5)));
+  life_->run(std::chrono::milliseconds(20));
   EXPECT_TRUE(disk_.stat(path).has_value());
   life_->run(std::chrono::seconds(1));
   EXPECT_FALSE(disk_.stat(path).has_value()) << "removed after the end of its message is on disk";

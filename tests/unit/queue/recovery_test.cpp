@@ -256,6 +256,51 @@ TEST(Recovery, RemainsOfAFailedWriteStayDead) {
   EXPECT_TRUE(seen.damages.empty());
 }
 
+// Nor when nothing was written after it: a refusal is given when the remains are dead.
+TEST(Recovery, RefusedMailDoesNotComeBack) {
+  sim::SimDisk disk;
+  {
+    House house(disk);
+    auto spool = house.make_spool();
+    house.open(*spool);
+    Batch failing = test::message_batch(make_message(1, 700));
+    disk.short_write_at(disk.operations() + 1, failing.size(), ENOSPC);
+    ASSERT_FALSE(house.commit(*spool, failing).has_value());
+    EXPECT_FALSE(failing.perhaps_written);
+    house.world.shutdown();
+  }
+  const auto killed = disk.after_crash(sim::LossPolicy::all());
+  EXPECT_TRUE(recover(*killed).messages.empty());
+}
+
+// When not even the seal can be written, the batch says so.
+TEST(Recovery, RefusedMailMayComeBackWhenTheSegmentCannotBeSealed) {
+  sim::SimDisk disk;
+  {
+    House house(disk);
+    auto spool = house.make_spool();
+    house.open(*spool);
+    Batch failing = test::message_batch(make_message(1, 700));
+    disk.short_write_at(disk.operations() + 1, failing.size(), ENOSPC);
+    disk.set_fault_hook([](const sim::DiskOp& op) {
+      sim::DiskFault fault;
+      if (op.name == "write" && op.octets == kSealSize) fault.error = ENOSPC;
+      return fault;
+    });
+    const auto refused = house.commit(*spool, failing);
+    ASSERT_FALSE(refused.has_value());
+    EXPECT_TRUE(refused.error().code == std::errc::no_space_on_device);
+    EXPECT_TRUE(failing.perhaps_written);
+    disk.clear_faults();
+    ASSERT_TRUE(house.commit(*spool, make_message(2, 700)).has_value());
+    house.world.shutdown();
+  }
+  const auto killed = disk.after_crash(sim::LossPolicy::all());
+  const Seen seen = recover(*killed);
+  EXPECT_TRUE(seen.has(2));
+  EXPECT_FALSE(seen.has(1)) << "sealed in the end";
+}
+
 // Recovery itself is cut at every operation, with every kind of loss.
 TEST(Recovery, CutAtEveryOperation) {
   sim::SimDisk disk;
@@ -354,7 +399,8 @@ TEST(Recovery, UnknownSegmentVersionIsRefused) {
   octets[8] = 2;  // the version
   const std::uint32_t crc =
       base::crc32c(std::string_view(octets).substr(0, kSegmentHeaderSize - 4));
-  for (int i = 0; i < 4; ++i) octets[60 + i] = static_cast<char>((crc >> (8 * i)) & 0xff);
+  for (int i = 0; i < 4; ++i)
+    octets[60 + static_cast<std::size_t>(i)] = static_cast<char>((crc >> (8 * i)) & 0xff);
   ASSERT_TRUE(file->write_at(0, octets).has_value());
   disk.kill();
   EXPECT_TRUE(refusal(disk).code == std::errc::not_supported);
