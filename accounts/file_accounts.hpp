@@ -26,7 +26,7 @@ class FileAccounts final : public Accounts {
     base::Disk* disk = nullptr;
     const base::Clock* clock = nullptr;
     base::Random* random = nullptr;
-    net::Blocking* hashing = nullptr;  // one thread, 64 waiting (DESIGN ruling 13)
+    net::Blocking* hashing = nullptr;  // one thread, 64 waiting (docs/architecture.md)
   };
   struct Options {
     std::string path;                  // user_file

@@ -59,15 +59,16 @@ void add_config(CLI::App& app, Run& run) {
   });
 }
 
-void add_user_action(CLI::App* user, UserOptions::Action action, const char* name,
-                     const char* help, Run& run) {
+void add_user_action(CLI::App* user, UserOptions::Action action, const char* name, const char* help,
+                     Run& run) {
   auto options = std::make_shared<UserOptions>();
   options->action = action;
   CLI::App* command = user->add_subcommand(name, help);
   add_config_option(command, &options->config);
   const bool is_list = action == UserOptions::Action::list;
   if (!is_list) {
-    command->add_option("address", options->address, "user@domain; a bare user is of the main domain")
+    command
+        ->add_option("address", options->address, "user@domain; a bare user is of the main domain")
         ->required();
   }
   if (is_list) command->add_flag("--json", options->json, "one JSON object a user");
@@ -124,7 +125,7 @@ int run_cli(int argc, char** argv) {
   try {
     return run();
   } catch (const std::exception& error) {
-    // Libraries may throw at start-up (DESIGN ruling 9); the commands' own failures are values.
+    // Libraries may throw at start-up (docs/decisions/0005); the commands' own failures are values.
     std::fprintf(stderr, "posthouse: %s\n", error.what());
     return kExitFailed;
   }

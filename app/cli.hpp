@@ -1,4 +1,4 @@
-// The command line: one program, `posthouse COMMAND [-c FILE] …` (INTERFACE 2).
+// The command line: one program, `posthouse COMMAND [-c FILE] …`.
 #pragma once
 
 namespace posthouse::app {

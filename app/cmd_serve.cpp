@@ -38,7 +38,8 @@ base::LogOptions log_options(const conf::Settings& settings) {
 
 // Reads and checks the configuration. Null: the reasons were printed.
 std::shared_ptr<const conf::Settings> read_settings(const std::string& option) {
-  const conf::Loaded loaded = conf::load_file(conf::find_config(option), conf::system_environment());
+  const conf::Loaded loaded =
+      conf::load_file(conf::find_config(option), conf::system_environment());
   const auto diagnostics = check_everything(loaded);
   if (has_error(diagnostics)) {
     for (const auto& diagnostic : diagnostics) fmt::print(stderr, "{}\n", diagnostic.text());
@@ -65,7 +66,8 @@ sigset_t block_signals() {
 void reload(const std::string& option, std::shared_ptr<const conf::Settings>& settings,
             Server& server) {
   notify_service("RELOADING=1");
-  const conf::Loaded loaded = conf::load_file(conf::find_config(option), conf::system_environment());
+  const conf::Loaded loaded =
+      conf::load_file(conf::find_config(option), conf::system_environment());
   const auto diagnostics = check_everything(loaded);
   for (const auto& diagnostic : diagnostics) {
     const bool error = diagnostic.severity == conf::Severity::error;
@@ -73,12 +75,14 @@ void reload(const std::string& option, std::shared_ptr<const conf::Settings>& se
                     diagnostic.text());
   }
   if (has_error(diagnostics)) {
-    base::log_event(base::LogLevel::error, "conf", "-", "reload refused, the old configuration stays");
+    base::log_event(base::LogLevel::error, "conf", "-",
+                    "reload refused, the old configuration stays");
     notify_service("READY=1");
     return;
   }
   const conf::ReloadDiff diff = conf::compare(*settings, *loaded.settings);
-  auto merged = std::make_shared<const conf::Settings>(conf::reloadable(*settings, *loaded.settings));
+  auto merged =
+      std::make_shared<const conf::Settings>(conf::reloadable(*settings, *loaded.settings));
   auto snapshot = build_snapshot(merged);
   if (!snapshot) {
     base::log_event(base::LogLevel::error, "conf", "-",
@@ -100,7 +104,8 @@ void warn_about_root(const std::optional<RunUser>& user) {
 }
 
 // max_connections must fit into the descriptors there are; the rest keeps some for files.
-std::shared_ptr<const conf::Settings> fit_connections(std::shared_ptr<const conf::Settings> settings) {
+std::shared_ptr<const conf::Settings> fit_connections(
+    std::shared_ptr<const conf::Settings> settings) {
   constexpr std::uint64_t kForFiles = 1024 + 256;  // open mailbox files of a checkpoint, log, pools
   const std::uint64_t limit = raise_descriptor_limit();
   const std::uint64_t most = limit > kForFiles + 16 ? limit - kForFiles : 16;
@@ -159,7 +164,7 @@ int run_serve(const ServeOptions& options) {
   }
   notify_service("STOPPING=1");
   if (failed) {
-    // What is on disk is known only after a restart (DESIGN 2a.1): answer who waits, and go.
+    // What is on disk is known only after a restart (docs/spool.md): answer who waits, and go.
     const timespec half_a_second{0, 500'000'000};
     sigtimedwait(&signals, nullptr, &half_a_second);
     base::flush_log();

@@ -87,8 +87,9 @@ int report(const base::Result<accounts::UserEdit>& edit, const std::string& addr
   if (!edit) return fail(edit.error().message());
   switch (*edit) {
     case accounts::UserEdit::exists:
-      return fail(fmt::format("{} is there already; to change the password: posthouse user passwd {}",
-                              address, address));
+      return fail(
+          fmt::format("{} is there already; to change the password: posthouse user passwd {}",
+                      address, address));
     case accounts::UserEdit::missing:
       return fail(fmt::format("{} is not in {}", address, path));
     case accounts::UserEdit::done:
@@ -108,7 +109,8 @@ int list_users(const std::string& path, bool json) {
   for (const auto& entry : file->entries) {
     if (!json) {
       std::string labels;
-      for (const auto& label : entry.labels) labels += fmt::format(" {}=\"{}\"", label.name, label.value);
+      for (const auto& label : entry.labels)
+        labels += fmt::format(" {}=\"{}\"", label.name, label.value);
       fmt::print("{}{}\n", entry.address.text(), labels);
       continue;
     }
@@ -191,7 +193,8 @@ int run_user(const UserOptions& options) {
     case UserOptions::Action::add:
       return add_user(options, snapshot, *address);
     case UserOptions::Action::remove:
-      return report(accounts::remove_user(base::system_disk(), path, *address), address->text(), path);
+      return report(accounts::remove_user(base::system_disk(), path, *address), address->text(),
+                    path);
     case UserOptions::Action::passwd:
       return change_user(options, path, *address);
     case UserOptions::Action::verify:

@@ -6,11 +6,11 @@
 
 namespace posthouse::app {
 
-// Exit statuses of sysexits(3) as INTERFACE 2 uses them.
+// Exit statuses of sysexits(3) as the commands use them.
 inline constexpr int kExitOk = 0;
-inline constexpr int kExitFailed = 1;         // the answer is "no", or something failed
+inline constexpr int kExitFailed = 1;  // the answer is "no", or something failed
 inline constexpr int kExitUsage = 64;
-inline constexpr int kExitUnavailable = 69;   // server not running
+inline constexpr int kExitUnavailable = 69;  // server not running
 inline constexpr int kExitTempFail = 75;
 inline constexpr int kExitConfig = 78;
 

@@ -1,5 +1,5 @@
-// What happens to a new connection: limits, then the SMTP or POP3 driver with the services it needs,
-// under the snapshot of that moment. On the thread of the connection's shard.
+// What happens to a new connection: limits, then the SMTP or POP3 driver with the services it
+// needs, under the snapshot of that moment. On the thread of the connection's shard.
 #include <algorithm>
 
 #include "app/server_state.hpp"
@@ -19,9 +19,9 @@ net::Task<> refuse(std::unique_ptr<net::Stream> stream, Service service, net::Ti
   stream->set_deadline(timer->clock().mono() + kRefusalTimeout);
   // On the implicit-TLS ports a plain answer would be noise to the client.
   if (service != Service::submissions && service != Service::pops) {
-    const std::string_view answer = is_smtp(service)
-                                        ? "421 4.7.0 too many connections, try again later\r\n"
-                                        : "-ERR [SYS/TEMP] too many connections, try again later\r\n";
+    const std::string_view answer =
+        is_smtp(service) ? "421 4.7.0 too many connections, try again later\r\n"
+                         : "-ERR [SYS/TEMP] too many connections, try again later\r\n";
     (void)co_await stream->write(answer);
   }
   stream->close();

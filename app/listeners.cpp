@@ -47,7 +47,8 @@ base::Result<std::vector<BoundPort>> bind_ports(const conf::Settings& settings, 
   for (const auto& [service, port] : wanted) {
     if (port == 0) continue;
     if (settings.listen.empty()) {
-      if (auto kept = keep(service, bind_everywhere(port)); !kept) return tl::unexpected(kept.error());
+      if (auto kept = keep(service, bind_everywhere(port)); !kept)
+        return tl::unexpected(kept.error());
     }
     for (const auto& text : settings.listen) {
       const auto address = net::IpAddress::parse(text);

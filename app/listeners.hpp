@@ -18,8 +18,8 @@ struct BoundPort {
   std::unique_ptr<net::Listener> listener;
 };
 
-// Binds every port that is not 0 on every `listen` address (all addresses: IPv6 and IPv4). Without a
-// certificate the implicit-TLS ports stay closed. All or nothing: the first error is returned.
+// Binds every port that is not 0 on every `listen` address (all addresses: IPv6 and IPv4). Without
+// a certificate the implicit-TLS ports stay closed. All or nothing: the first error is returned.
 [[nodiscard]] base::Result<std::vector<BoundPort>> bind_ports(const conf::Settings& settings,
                                                               bool has_tls);
 

@@ -51,9 +51,10 @@ forward::Lookups check_users(const conf::Loaded& loaded, const Snapshot& snapsho
     diagnostic.where.line = static_cast<unsigned>(entry.line);
     const auto domain = snapshot.tables->find_domain(entry.address.domain);
     if (!domain) {
-      diagnostic.message = fmt::format("{}: {} is not a domain of this server; add a host_domain or "
-                                       "vdomain line, or remove the user",
-                                       entry.address.text(), entry.address.domain);
+      diagnostic.message = fmt::format(
+          "{}: {} is not a domain of this server; add a host_domain or "
+          "vdomain line, or remove the user",
+          entry.address.text(), entry.address.domain);
       diagnostics.push_back(std::move(diagnostic));
       continue;
     }
@@ -81,9 +82,10 @@ void check_postmaster(const conf::Loaded& loaded, const Snapshot& snapshot, forw
   if (account.local_key() != "postmaster") return;
   if (known.users.contains(account.key())) return;
   add(loaded, diagnostics, "sysadmin", Severity::warning,
-      fmt::format("mail for postmaster goes to the mailbox `postmaster', which no user reads; write "
-                  "sysadmin USER@{} with a user of this server",
-                  loaded.settings->host_domain.front()));
+      fmt::format(
+          "mail for postmaster goes to the mailbox `postmaster', which no user reads; write "
+          "sysadmin USER@{} with a user of this server",
+          loaded.settings->host_domain.front()));
 }
 
 }  // namespace

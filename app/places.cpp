@@ -13,11 +13,12 @@
 namespace posthouse::app {
 namespace {
 
-// One directory of ours; its parents are made with it. As root it is given to `owner` when it is new
-// or still root's, so that a server started once without a user of its own can get one later.
-base::Result<> make_place(const std::string& path, mode_t mode, const std::optional<RunUser>& owner) {
+// One directory of ours; its parents are made with it. As root it is given to `owner` when it is
+// new or still root's, so that a server started once without a user of its own can get one later.
+base::Result<> make_place(const std::string& path, mode_t mode,
+                          const std::optional<RunUser>& owner) {
   if (auto made = base::make_dirs(base::system_disk(), path); !made) return made;
-  struct stat info {};
+  struct stat info{};
   if (::stat(path.c_str(), &info) != 0) return base::fail_errno(errno, "stat", path);
   if (owner && info.st_uid == 0 && owner->uid != 0 &&
       ::lchown(path.c_str(), owner->uid, owner->gid) != 0) {
@@ -64,7 +65,7 @@ base::Result<> prepare_user_folder(const conf::Settings& settings) {
 base::Result<> adopt_folder_owner(const std::string& path) {
   if (::geteuid() != 0) return {};
   const std::string folder = std::filesystem::path(path).parent_path().string();
-  struct stat info {};
+  struct stat info{};
   if (::stat(folder.c_str(), &info) != 0) return base::fail_errno(errno, "stat", folder);
   if (::lchown(path.c_str(), info.st_uid, info.st_gid) != 0) {
     return base::fail_errno(errno, "chown", path);
@@ -74,7 +75,8 @@ base::Result<> adopt_folder_owner(const std::string& path) {
 
 PidFile::PidFile(std::string path) : path_(std::move(path)) {
   // Only a convenience for scripts: the spool's lock is what keeps a second server out.
-  const int file = ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+  const int file =
+      ::open(path_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
   if (file < 0) return;
   const std::string text = std::to_string(::getpid()) + "\n";
   if (::write(file, text.data(), text.size()) < 0) ::unlink(path_.c_str());

@@ -20,7 +20,7 @@ namespace posthouse::app {
 [[nodiscard]] base::Result<> prepare_user_folder(const conf::Settings& settings);
 
 // Gives `path` to the owner of the directory it is in, when we are root; for files that commands
-// write (INTERFACE 4).
+// write.
 [[nodiscard]] base::Result<> adopt_folder_owner(const std::string& path);
 
 // work_path/run/posthouse.pid, written on construction and removed on destruction.

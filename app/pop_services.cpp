@@ -54,7 +54,8 @@ net::Task<pop3d::LoginOutcome> PopServices::login(std::string user, base::Secret
   if (opened.error().code == std::errc::device_or_resource_busy) {
     co_return pop3d::LoginOutcome::in_use;
   }
-  base::log_event(base::LogLevel::error, "app", "-", "cannot open a maildrop: " + opened.error().message(),
+  base::log_event(base::LogLevel::error, "app", "-",
+                  "cannot open a maildrop: " + opened.error().message(),
                   {{"user", account->text()}});
   co_return pop3d::LoginOutcome::unavailable;
 }

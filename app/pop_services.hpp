@@ -30,8 +30,8 @@ struct PopHouse {
 class RemovalLog final : public Removals {
  public:
   explicit RemovalLog(const PopHouse& house) : house_(house) {}
-  [[nodiscard]] net::Task<base::Result<std::uint64_t>> record(std::string box,
-                                                              std::vector<std::string> keys) override;
+  [[nodiscard]] net::Task<base::Result<std::uint64_t>> record(
+      std::string box, std::vector<std::string> keys) override;
   [[nodiscard]] net::Task<> done(std::string box, std::uint64_t number) override;
 
  private:

@@ -29,7 +29,7 @@ base::Result<std::optional<RunUser>> choose_run_user(const conf::Settings& setti
     return user;
   }
   if (auto user = by_name("posthouse")) return user;
-  struct stat info {};  // a work_path yet to be made will be root's
+  struct stat info{};  // a work_path yet to be made will be root's
   if (::stat(settings.work_path.c_str(), &info) != 0 && errno != ENOENT) {
     return base::fail_errno(errno, "stat", settings.work_path);
   }

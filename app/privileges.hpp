@@ -20,7 +20,7 @@ struct RunUser {
 };
 
 // The account the server runs as: `run_user`, else user "posthouse" if it exists, else the owner of
-// work_path (INTERFACE 3). nullopt when the process is not root: it stays what it is.
+// work_path. nullopt when the process is not root: it stays what it is.
 [[nodiscard]] base::Result<std::optional<RunUser>> choose_run_user(const conf::Settings& settings);
 
 // Groups, then gid, then uid, irrevocably; the process stays undumpable, so that no password can

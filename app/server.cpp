@@ -13,7 +13,7 @@
 namespace posthouse::app {
 namespace {
 
-constexpr std::chrono::seconds kTransactionGrace{30};  // INTERFACE 2, `serve`
+constexpr std::chrono::seconds kTransactionGrace{30};  // docs/operations.md, `serve`
 constexpr std::chrono::seconds kReaderGrace{2};        // POP3 sessions have nothing to finish
 constexpr std::chrono::milliseconds kIdlePoll{20};
 

@@ -16,8 +16,8 @@ namespace posthouse::app {
 class Server {
  public:
   struct Options {
-    std::size_t shards = 0;                               // 0: half the processors, at least 1
-    std::function<void(const base::Error&)> on_fatal;     // the log failed for good; any thread
+    std::size_t shards = 0;                            // 0: half the processors, at least 1
+    std::function<void(const base::Error&)> on_fatal;  // the log failed for good; any thread
   };
 
   Server(std::shared_ptr<const Snapshot> snapshot, Options options);

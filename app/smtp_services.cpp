@@ -26,7 +26,7 @@ mail::Reply stored_reply(const base::Result<>& stored, const std::string& id) {
   if (stored.error().code == std::errc::no_space_on_device) {
     return mail::Reply(452, "4.3.1", "no space left, try again later");
   }
-  // Local trouble is never answered 5xx (INTERFACE 5.5).
+  // Local trouble is never answered 5xx (docs/testing.md).
   return mail::Reply(451, "4.3.0", "cannot store the message now, try again later");
 }
 
@@ -64,7 +64,8 @@ net::Task<mail::Reply> SmtpServices::verify(const smtpd::RcptQuery& query) {
 }
 
 mail::Reply SmtpServices::may_accept(std::uint64_t size) {
-  if (house_.queue->may_accept(size) == queue::Admission::ok) return mail::Reply(250, "2.0.0", "ok");
+  if (house_.queue->may_accept(size) == queue::Admission::ok)
+    return mail::Reply(250, "2.0.0", "ok");
   return mail::Reply(452, "4.3.1", "no space left, try again later");
 }
 
@@ -78,8 +79,8 @@ namespace {
 class Body final : public smtpd::BodySink {
  public:
   Body(SmtpHouse& house, const base::MessageId& id)
-      : writer_(queue::BodyWriterDeps{*house.disk, *house.large_pool, house.budget},
-                options(house), id) {}
+      : writer_(queue::BodyWriterDeps{*house.disk, *house.large_pool, house.budget}, options(house),
+                id) {}
   net::Task<> append(std::string& chunk) override { return writer_.append(chunk); }
   bool try_append(std::string_view chunk) override { return writer_.try_append(chunk); }
   queue::BodyWriter& writer() { return writer_; }

@@ -18,14 +18,14 @@ namespace posthouse::app {
 // Parts of the server that sessions use; all outlive them.
 struct SmtpHouse {
   accounts::Accounts* accounts = nullptr;
-  queue::Manager* queue = nullptr;       // on `owner`
-  net::Blocking* large_pool = nullptr;   // writes large bodies
+  queue::Manager* queue = nullptr;      // on `owner`
+  net::Blocking* large_pool = nullptr;  // writes large bodies
   base::Disk* disk = &base::system_disk();
-  std::string large_directory;           // queue/large
+  std::string large_directory;  // queue/large
   base::Random* random = nullptr;
   const base::Clock* clock = nullptr;
   net::Executor owner;
-  // LIMIT: all bodies in memory together (DESIGN ruling 13).
+  // LIMIT: all bodies in memory together (docs/architecture.md).
   queue::BodyBudget budget{64ULL * 1024 * 1024};
 
   explicit SmtpHouse(net::Executor queue_owner) : owner(std::move(queue_owner)) {}

@@ -46,8 +46,8 @@ accounts::LoginDomains make_logins(const conf::Settings& settings) {
   return logins;
 }
 
-smtpd::SessionConfig make_session_config(const conf::Settings& settings,
-                                         smtpd::ListenerKind kind, bool tls) {
+smtpd::SessionConfig make_session_config(const conf::Settings& settings, smtpd::ListenerKind kind,
+                                         bool tls) {
   smtpd::SessionConfig config;
   config.host_name = settings.host_name;
   config.msg_max_size = settings.msg_max_size;
@@ -78,7 +78,8 @@ base::Result<std::shared_ptr<net::TlsServer>> make_tls(const conf::Settings& set
 tl::expected<std::string, mailbox::NameRefusal> Snapshot::box_of(
     const forward::LocalTarget& target) const {
   PH_ASSERT(target.domain < names.domains.size(), "a routed target has a domain");
-  auto path = mailbox::mailbox_path(names, target.account.local_key(), names.domains[target.domain]);
+  auto path =
+      mailbox::mailbox_path(names, target.account.local_key(), names.domains[target.domain]);
   if (path && !path->starts_with('/')) *path = settings->drop_path + "/" + *path;
   return path;
 }

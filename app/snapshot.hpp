@@ -1,5 +1,5 @@
 // Everything derived from one load of the configuration, immutable. A connection keeps the snapshot
-// it began with; a reload publishes a new one (INTERFACE 5.6).
+// it began with; a reload publishes a new one (docs/testing.md).
 #pragma once
 
 #include <memory>
@@ -25,8 +25,8 @@ struct Snapshot {
   net::AddressSet trusted;              // forward_from_ip
   accounts::LoginDomains logins;
   mailbox::NameTable names;
-  smtpd::SessionConfig smtp;            // port 25
-  smtpd::SessionConfig submission;      // 587 and 465
+  smtpd::SessionConfig smtp;        // port 25
+  smtpd::SessionConfig submission;  // 587 and 465
 
   // Absolute path of the mailbox of a routed target, or the reason why it cannot have one.
   [[nodiscard]] tl::expected<std::string, mailbox::NameRefusal> box_of(

@@ -32,7 +32,7 @@ class File {
   virtual Result<> write_at(std::uint64_t offset, std::span<const iovec> parts) = 0;
   // Reads up to out.size() octets; fewer only at the end of the file.
   virtual Result<std::size_t> read_at(std::uint64_t offset, std::span<char> out) = 0;
-  // fdatasync(2): data and size. An error is final: written pages may be lost (DESIGN 2a.1).
+  // fdatasync(2): data and size. An error is final: written pages may be lost (docs/spool.md).
   virtual Result<> sync_data() = 0;
   virtual Result<std::uint64_t> size() = 0;
   virtual Result<> truncate(std::uint64_t length) = 0;

@@ -1,5 +1,6 @@
 // Queue ids: 55 bits of arrival time in microseconds and 64 random bits, written as 24 characters
-// of lower-case base32 that sort by time. Never repeated, even if the queue is wiped (DESIGN 2a.8).
+// of lower-case base32 that sort by time. Never repeated, even if the queue is wiped
+// (docs/spool.md).
 #pragma once
 
 #include <compare>

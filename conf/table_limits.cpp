@@ -59,7 +59,8 @@ constexpr Setting kLimitRows[] = {
      .help = "The largest message that is accepted, 1K to 2G.",
      .documentation =
          "Announced to clients (RFC 1870); a larger message is refused before or after its data. "
-         "Attachments grow by a third on their way, so 25M carries about 18 MB of files. Mail servers "
+         "Attachments grow by a third on their way, so 25M carries about 18 MB of files. Mail "
+         "servers "
          "must take 64K at least (RFC 5321 4.5.3.1.7).",
      .example = "msg_max_size 50M",
      .set = set_word<&Settings::msg_max_size, parse_msg_max_size>,

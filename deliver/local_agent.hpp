@@ -32,7 +32,7 @@ struct BoxDelivery {
   base::WallTime arrival;
   std::shared_ptr<const std::string> text;
   std::string large_file;
-  bool redo = false;  // may be in the mailbox already: written anew and synced (DESIGN 2a.3)
+  bool redo = false;  // may be in the mailbox already: written anew and synced (docs/spool.md)
 };
 
 struct BoxResult {

@@ -128,29 +128,26 @@ ClientStep SmtpClient::pump(std::string_view data) {
     data = held;
   }
   for (;;) {
-    if (!data.empty() && !expected_.empty() && !closing_ && output_.empty()) {
-      const auto status = parser_.feed(data);
-      if (status == mail::ReplyParser::Status::malformed) {
-        fail_protocol(parser_.why());
-      } else if (status == mail::ReplyParser::Status::complete) {
-        const mail::Reply reply = parser_.take();
-        on_reply(reply);
-      }
-    }
-    if (handshake_due_ && !data.empty()) {
-      // Octets that were sent before the handshake must never count as said inside it.
-      handshake_due_ = false;
-      fail_protocol("the peer spoke between STARTTLS and the handshake");
-    }
     ClientStep step = advance();
-    if (step == ClientStep::read && !data.empty()) {
-      if (output_.empty()) {
-        continue;
-      }
+    if (step == ClientStep::start_tls && !data.empty()) {
+      // Octets that were sent before the handshake must never count as said inside it.
+      fail_protocol("the peer spoke between STARTTLS and the handshake");
+      continue;
+    }
+    if (step == ClientStep::read && !data.empty() && !output_.empty()) {
       step = wait(Pending::write, ClientStep::write);
     }
-    kept_.assign(closing_ ? std::string_view() : data);
-    return step;
+    if (step != ClientStep::read || data.empty()) {
+      kept_.assign(closing_ ? std::string_view() : data);
+      return step;
+    }
+    const auto status = parser_.feed(data);
+    if (status == mail::ReplyParser::Status::malformed) {
+      fail_protocol(parser_.why());
+    } else if (status == mail::ReplyParser::Status::complete) {
+      const mail::Reply reply = parser_.take();
+      on_reply(reply);
+    }
   }
 }
 

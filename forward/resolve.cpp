@@ -20,8 +20,9 @@ class Resolver {
     }
     const auto domain = local_domain(rcpt);
     if (!domain) {
-      refuse(mail::Reply(550, "5.7.1", "relaying denied: " + base::printable(rcpt.domain) +
-                                           " is not a domain of this server"));
+      refuse(mail::Reply(
+          550, "5.7.1",
+          "relaying denied: " + base::printable(rcpt.domain) + " is not a domain of this server"));
     } else if (rcpt.local_key() == kPostmaster) {
       postmaster();
     } else {

@@ -1,7 +1,7 @@
 // Routing: where mail for one recipient goes, and why. A pure function of the address and an
 // immutable snapshot of tables; what must be looked up outside comes back as a need that the caller
-// fetches before it calls again (DESIGN ruling 7). Called at RCPT, by the tests and, as it grows,
-// by every command that explains a route. Any thread.
+// fetches before it calls again (docs/decisions/0007). Called at RCPT, by the tests and, as it
+// grows, by every command that explains a route. Any thread.
 #pragma once
 
 #include <cstdint>
@@ -36,8 +36,8 @@ struct TraceStep {
 
 // A mailbox of this server.
 struct LocalTarget {
-  mail::Address account;       // canonical: the main domain for its aliases
-  std::size_t domain = 0;      // index into Tables::domains()
+  mail::Address account;   // canonical: the main domain for its aliases
+  std::size_t domain = 0;  // index into Tables::domains()
 };
 
 struct Resolution {

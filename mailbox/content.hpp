@@ -1,6 +1,7 @@
 // What is written into a mailbox for one delivery: the octets, as a pure function of the delivery
-// (DESIGN 2a.2), and the quoting of "From " lines that mbox files need. Called by maildir and mbox
-// on a thread of the mailbox pool; the only I/O is reading the spooled body of a large message.
+// (docs/spool.md), and the quoting of "From " lines that mbox files need. Called by maildir and
+// mbox on a thread of the mailbox pool; the only I/O is reading the spooled body of a large
+// message.
 #pragma once
 
 #include <cstdint>

@@ -103,8 +103,8 @@ base::Result<> redo_one(base::Disk& disk, const Delivery& delivery,
     (void)disk.remove(temporary->path);
     return synced;
   }
-  // A name found proves nothing, it may hold zeros (DESIGN 2a.3); its flags are the reader's. When
-  // a crash kept both names of a move, the one in cur/ (listed last) is the younger.
+  // A name found proves nothing, it may hold zeros (docs/spool.md); its flags are the reader's.
+  // When a crash kept both names of a move, the one in cur/ (listed last) is the younger.
   const std::string target =
       found.empty() ? delivery.path + "/new/" + temporary->final_name : found.back();
   if (auto renamed = disk.rename(temporary->path, target); !renamed) return renamed;

@@ -52,11 +52,12 @@ class Finder {
     std::sort(candidates.begin(), candidates.end(),
               [](const Candidate& a, const Candidate& b) { return a.at < b.at; });
     for (const Candidate& candidate : candidates) {
+      // Inside the last one: its own zeros would be taken for another message.
+      if (!extents_.empty() && extents_.back().end > candidate.at) continue;
       auto end = candidate.message != nullptr ? marked_end(*candidate.message)
                                               : unmarked_end(candidate.at);
       if (!end) return end;
       if (*end == 0) continue;
-      if (!extents_.empty() && extents_.back().end > candidate.at) continue;  // inside the last
       extents_.push_back(Extent{candidate.at, *end});
       const bool whole = candidate.message != nullptr && *end == candidate.message->end;
       if (!whole) return end;

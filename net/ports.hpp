@@ -92,8 +92,8 @@ class Job {
   virtual void execute() noexcept = 0;
 };
 
-// A bounded pool for one kind of blocking work (DESIGN ruling 13). run() suspends the caller and
-// resumes it on its own executor after execute(). false: the pool's queue is full, nothing ran.
+// A bounded pool for one kind of blocking work (docs/architecture.md). run() suspends the caller
+// and resumes it on its own executor after execute(). false: the pool's queue is full, nothing ran.
 class Blocking {
  public:
   virtual ~Blocking() = default;

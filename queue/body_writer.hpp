@@ -1,8 +1,8 @@
 // The body of one message on its way in: in memory while it is small, else streamed to a file of
-// its own in queue/large (DESIGN ruling 13). Runs on the executor of whoever receives the message,
-// one call at a time; only the budget is shared between threads. An error is remembered: later
-// octets are dropped and finish() answers it. Destroying a writer that was not finished leaves
-// nothing behind; once finished, the file belongs to the Content.
+// its own in queue/large (docs/architecture.md). Runs on the executor of whoever receives the
+// message, one call at a time; only the budget is shared between threads. An error is remembered:
+// later octets are dropped and finish() answers it. Destroying a writer that was not finished
+// leaves nothing behind; once finished, the file belongs to the Content.
 #pragma once
 
 #include <atomic>

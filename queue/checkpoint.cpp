@@ -114,7 +114,7 @@ net::Task<> Checkpoint::run_once() {
   for (const LeafId& id : failed) {
     const LeafSlot slot = index_.find(id);
     if (slot.entry == nullptr || slot.run().state != LeafState::written) continue;
-    // DESIGN 2a.4: not a log error; written again, flushed this time.
+    // docs/spool.md: not a log error; written again, flushed this time.
     slot.run().state = LeafState::waiting;
     slot.run().redo = true;
     failed_.push_back(id);
@@ -168,7 +168,7 @@ void Checkpoint::finish_records(const std::vector<LeafId>& leaves,
   for (const std::uint64_t number : removals) {
     const auto found = index_.deletions().find(number);
     if (found == index_.deletions().end()) continue;
-    // DESIGN 2a.5: live until the directory of the unlink is synced.
+    // docs/spool.md: live until the directory of the unlink is synced.
     if (parts_.agent.removals_failed(found->second.box) || !may_finish(found->second)) {
       add_removal(number);
       continue;

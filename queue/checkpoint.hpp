@@ -1,4 +1,4 @@
-// From "written in a mailbox" to "finished in the log" (DESIGN ruling 5, 2a.4 and 2a.5): remembers
+// From "written in a mailbox" to "finished in the log" (docs/spool.md): remembers
 // what was delivered and removed since the last checkpoint, has the carrier harden it, and writes
 // the ends lazily. Queue owner's executor. A leaf that could not be hardened goes back to delivery;
 // no error ends the loop.

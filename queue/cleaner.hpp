@@ -1,5 +1,5 @@
 // Head cleaning: copies the live records of the log's oldest segment to its end, so that the
-// segment can be recycled (DESIGN ruling 4, 2a.5). Only the oldest: a record may end what an older
+// segment can be recycled (docs/spool.md). Only the oldest: a record may end what an older
 // one began. Queue owner's executor; an error stops this round and the next one tries again.
 #pragma once
 

@@ -1,4 +1,4 @@
-// Which errors of the disk may pass and which are final (DESIGN 2a.1 and 2a.6). Pure; any thread.
+// Which errors of the disk may pass and which are final (docs/spool.md). Pure; any thread.
 #pragma once
 
 #include <cerrno>

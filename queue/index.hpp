@@ -22,7 +22,7 @@ namespace posthouse::queue {
 // A leaf as the queue runs it.
 struct LeafRun {
   LeafState state = LeafState::waiting;
-  bool redo = false;    // may already be in its mailbox: write anew over the name (DESIGN 2a.3)
+  bool redo = false;    // may already be in its mailbox: write anew over the name (docs/spool.md)
   bool active = false;  // in the ready queue or with the carrier
   std::uint8_t failures = 0;
 };

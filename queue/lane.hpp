@@ -1,4 +1,4 @@
-// The lanes of outgoing mail (DESIGN ruling 10): every destination has its own ready queue, a
+// The lanes of outgoing mail: every destination has its own ready queue, a
 // window of connections that grows and shrinks, and a back-off of its own. Lanes decides who is
 // offered when; it does no I/O, knows no message, and has no timer: wake_at() says when to call
 // next() again. Called by the queue on its owner's thread. Nothing fails; a recipient that was

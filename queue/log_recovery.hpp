@@ -2,7 +2,7 @@
 // sequence of records for the visitor. Runs once at start, before any other use of the files,
 // blocking, on the owner's thread. After an error nothing has been removed that held a record.
 //
-// The last segment may hold octets that are readable but not on disk (DESIGN 2a.1), so its intact
+// The last segment may hold octets that are readable but not on disk (docs/spool.md), so its intact
 // batches are copied into a fresh segment and flushed before one of them is visited. Segments
 // before it were flushed before their successor got its name; damage in them is set aside and
 // skipped.

@@ -108,7 +108,7 @@ base::Result<> LogSpool::begin(const std::vector<RecordRef>& live,
 }
 
 // Bodies without a record: their message was never committed, or is finished. After damage the
-// record may be what was lost, so the body is kept (DESIGN 2a.7).
+// record may be what was lost, so the body is kept (docs/spool.md).
 base::Result<> LogSpool::remove_orphans(const std::set<std::string>& large_files) {
   const std::string folder = options_.directory + "/large/";
   auto names = deps_.disk.list(options_.directory + "/large");

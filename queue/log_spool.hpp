@@ -1,5 +1,5 @@
-// The spool on disk: an append-only log of recycled segments with group commit (DESIGN ruling 4 and
-// section 2a; docs/spool.md). This class puts the parts together and keeps the books of what is
+// The spool on disk: an append-only log of recycled segments with group commit (the format and
+// the argument: docs/spool.md). This class puts the parts together and keeps the books of what is
 // live: SegmentStore makes and recycles files, LogRecovery reads them at start, LogWriter commits.
 // Runs on the queue owner's executor; must outlive stop(), and its frames may outlive it in an
 // io_context that does not run any more.

@@ -4,7 +4,7 @@
 // and the disk is fast, because two thread hops cost more than such a flush.
 //
 // After a failed write for want of space the segment is not written further: the next group begins
-// a new one. Any other failure is final (DESIGN 2a.1): every waiter gets the error, and so does
+// a new one. Any other failure is final (docs/spool.md): every waiter gets the error, and so does
 // every later call.
 #pragma once
 

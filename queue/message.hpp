@@ -1,5 +1,5 @@
-// A message as the queue keeps it: envelope, leaves (final deliveries fixed at acceptance, DESIGN
-// 2a.2) and the content. What is written to a mailbox is a pure function of these values.
+// A message as the queue keeps it: envelope, leaves (final deliveries fixed at acceptance,
+// docs/spool.md) and the content. What is written to a mailbox is a pure function of these values.
 #pragma once
 
 #include <cstdint>

@@ -27,7 +27,7 @@ enum class RecordType : std::uint8_t {
   seal = 127,  // last record of a full segment; written by the log itself
 };
 
-// Whether the record keeps its segment alive until it is released (DESIGN 2a.5).
+// Whether the record keeps its segment alive until it is released (docs/spool.md).
 [[nodiscard]] constexpr bool keeps_alive(RecordType type) {
   return type == RecordType::message || type == RecordType::box_delete;
 }

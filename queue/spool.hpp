@@ -1,4 +1,4 @@
-// The durable store of the queue (DESIGN rulings 4 and 6): batches of records that are committed
+// The durable store of the queue (docs/spool.md): batches of records that are committed
 // together or not at all. LogSpool (log_spool.hpp) keeps them in an append-only log, MemSpool
 // (mem_spool.hpp) in memory; one conformance suite runs against both.
 //
@@ -26,7 +26,7 @@ namespace posthouse::queue {
 struct Batch {
   std::vector<EncodedRecord> records;
   // Only finishes or frees something (results, deletions, copies of head cleaning): may use the
-  // spare segments of a full disk (DESIGN 2a.6).
+  // spare segments of a full disk (docs/spool.md).
   bool frees = false;
   // Set by a commit() that failed: the next start may find the records all the same, so the large
   // bodies they name must stay.
@@ -83,7 +83,7 @@ class Spool {
   virtual ~Spool() = default;
 
   // Reads everything that survived, once, before any other call; takes the spool's lock. Nothing is
-  // visited before it is durable again (DESIGN 2a.1). Errors: not_supported ("unknown record
+  // visited before it is durable again (docs/spool.md). Errors: not_supported ("unknown record
   // version"), resource_unavailable_try_again when another process owns the spool, I/O.
   [[nodiscard]] virtual base::Result<> recover(RecordVisitor& visitor) = 0;
   // After the fold: the records that are still needed, and the large bodies they name. Starts the

@@ -32,7 +32,7 @@ class RecipientOracle {
 };
 
 // The body of one message on its way in: first in memory, beyond the limits in a file of its own
-// (DESIGN ruling 13). Destroying it without submit leaves nothing behind.
+// (docs/architecture.md). Destroying it without submit leaves nothing behind.
 class BodySink {
  public:
   virtual ~BodySink() = default;

@@ -1,6 +1,6 @@
 // SMTP load generator for bench/compare.py: keeps a fixed number of sessions busy in lock step (one
-// command, one reply), each message with its own X-Bench-Id, and prints one JSON object with rate and
-// the latency of the final 250. One thread, epoll; loopback only.
+// command, one reply), each message with its own X-Bench-Id, and prints one JSON object with rate
+// and the latency of the final 250. One thread, epoll; loopback only.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -100,7 +100,8 @@ class Load {
   }
 
   void fail(Session& session, std::string_view what) {
-    if (failures_++ < 3) std::fprintf(stderr, "load: %.*s\n", static_cast<int>(what.size()), what.data());
+    if (failures_++ < 3)
+      std::fprintf(stderr, "load: %.*s\n", static_cast<int>(what.size()), what.data());
     close(session);
     if (failures_ > 100) std::exit(1);
   }
@@ -177,7 +178,8 @@ class Load {
         return say(session, message(session.id), Wait::dot);
       case Wait::dot: {
         end_ = Clock::now();
-        latency_ms_.push_back(std::chrono::duration<double, std::milli>(end_ - session.dot_sent).count());
+        latency_ms_.push_back(
+            std::chrono::duration<double, std::milli>(end_ - session.dot_sent).count());
         ++accepted_;
         ++session.done_here;
         return next_message(session);
@@ -211,12 +213,15 @@ class Load {
     std::sort(latency_ms_.begin(), latency_ms_.end());
     const auto at = [&](double part) {
       if (latency_ms_.empty()) return 0.0;
-      return latency_ms_[std::min(latency_ms_.size() - 1,
-                                  static_cast<std::size_t>(part * static_cast<double>(latency_ms_.size())))];
+      return latency_ms_[std::min(
+          latency_ms_.size() - 1,
+          static_cast<std::size_t>(part * static_cast<double>(latency_ms_.size())))];
     };
     const double wall = std::chrono::duration<double>(end_ - begin_).count();
-    std::printf("{\"accepted\":%ld,\"failures\":%d,\"wall_s\":%.4f,\"rate\":%.1f,\"p50_ms\":%.3f,\"p99_ms\":%.3f}\n",
-                accepted_, failures_, wall, static_cast<double>(accepted_) / wall, at(0.5), at(0.99));
+    std::printf(
+        "{\"accepted\":%ld,\"failures\":%d,\"wall_s\":%.4f,\"rate\":%.1f,\"p50_ms\":%.3f,\"p99_"
+        "ms\":%.3f}\n",
+        accepted_, failures_, wall, static_cast<double>(accepted_) / wall, at(0.5), at(0.99));
   }
 
   Options options_;
@@ -238,14 +243,22 @@ int main(int argc, char** argv) {
   for (int i = 1; i + 1 < argc; i += 2) {
     const std::string_view name = argv[i];
     const long value = std::atol(argv[i + 1]);
-    if (name == "--port") options.port = static_cast<std::uint16_t>(value);
-    else if (name == "--sessions") options.sessions = static_cast<std::size_t>(value);
-    else if (name == "--count") options.count = value;
-    else if (name == "--per-session") options.per_session = value;
-    else if (name == "--size") options.size = value;
-    else if (name == "--users") options.users = value;
-    else if (name == "--first-id") options.first_id = value;
-    else if (name == "--timeout") options.timeout_s = static_cast<int>(value);
+    if (name == "--port")
+      options.port = static_cast<std::uint16_t>(value);
+    else if (name == "--sessions")
+      options.sessions = static_cast<std::size_t>(value);
+    else if (name == "--count")
+      options.count = value;
+    else if (name == "--per-session")
+      options.per_session = value;
+    else if (name == "--size")
+      options.size = value;
+    else if (name == "--users")
+      options.users = value;
+    else if (name == "--first-id")
+      options.first_id = value;
+    else if (name == "--timeout")
+      options.timeout_s = static_cast<int>(value);
     else {
       std::fprintf(stderr, "load: unknown option %s\n", argv[i]);
       return 64;

@@ -14,6 +14,7 @@ FOREIGN = {
     "openssl/": r"^base/digest\.cpp|^net/tls_[a-z_]+\.(cpp|hpp)",
     "yaml-cpp/": r"^conf/",
     "crypt.h": r"^accounts/",
+    "ares.h": r"^net/dns_",
     "idn2.h": r"^mail/",
     "uninorm.h": r"^mail/",
     "CLI/": r"^app/",

@@ -1,5 +1,5 @@
 // The ledger of a simulation: what clients were promised, what was found afterwards, and the
-// promises that the two break (INTERFACE section 5). A message is known by a tag that the test puts
+// promises that the two break (docs/testing.md). A message is known by a tag that the test puts
 // into it; a recipient by the name of its mailbox. Plain data, one thread.
 //
 // Clients write promises as they see replies; after the run (or a crash and recovery) the test

@@ -1,6 +1,6 @@
 // The file system behind SimDisk: inodes with a cached and a durable side, and the list of pending
-// items between them. Private to sim_disk.cpp, sim_disk_control.cpp and disk_core.cpp; the caller holds
-// Core::mutex. The fault model is the comment of sim_disk.hpp.
+// items between them. Private to sim_disk.cpp, sim_disk_control.cpp and disk_core.cpp; the caller
+// holds Core::mutex. The fault model is the comment of sim_disk.hpp.
 #pragma once
 
 #include <cstdint>

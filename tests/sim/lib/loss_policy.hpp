@@ -32,7 +32,7 @@ class LossPolicy {
   std::vector<bool> keep_;
 };
 
-// The losses that DESIGN section 5 asks for: none kept, all kept, each alone lost, each alone kept
+// The losses that docs/testing.md asks for: none kept, all kept, each alone lost, each alone kept
 // and `random_subsets` subsets; every subset instead when there are at most `exhaustive` items.
 // With more than `each_limit` items, "each alone" takes a sample by seed of that many.
 struct LossPlan {

@@ -1,7 +1,7 @@
 // A disk in memory that forgets what was not flushed: base::Disk for crash tests and simulations.
 // Made by tests; used by production code through base::Disk on any thread (one lock inside).
 //
-// THE FAULT MODEL (DESIGN section 5 and 2a.9)
+// THE FAULT MODEL (docs/testing.md)
 //  - Every operation takes effect at once in the cache, which all reads see. Durable is only what a
 //    successful sync covered. What lies between is a list of *pending items*, oldest first:
 //      sector   the 512-octet sectors of each write, one item a sector and write;

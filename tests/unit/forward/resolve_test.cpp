@@ -92,13 +92,12 @@ class Postmaster : public testing::TestWithParam<PostmasterCase> {};
 TEST_P(Postmaster, IsAlwaysAccepted) {
   conf::Settings settings = house();
   settings.sysadmin = GetParam().sysadmin;
-  for (const char* spelling : {"postmaster@example.org", "PostMaster@example.net",
-                               "postmaster@club.example", ""}) {
+  for (const char* spelling :
+       {"postmaster@example.org", "PostMaster@example.net", "postmaster@club.example", ""}) {
     mail::Address rcpt;
     rcpt.local = "Postmaster";  // the bare form of RFC 5321 4.5.1
     if (*spelling != '\0') rcpt = address(spelling);
-    const auto got =
-        resolve(tables_of(settings), rcpt, with(GetParam().lookup, GetParam().state));
+    const auto got = resolve(tables_of(settings), rcpt, with(GetParam().lookup, GetParam().state));
     EXPECT_FALSE(got.refusal) << spelling;
     ASSERT_EQ(got.targets.size(), 1u) << spelling;
     EXPECT_EQ(got.targets[0].account.text(), GetParam().expect) << spelling;
@@ -107,16 +106,16 @@ TEST_P(Postmaster, IsAlwaysAccepted) {
 
 INSTANTIATE_TEST_SUITE_P(
     Sysadmin, Postmaster,
-    testing::Values(
-        PostmasterCase{"bob@example.net", "bob@example.org", UserState::exists, "bob@example.org"},
-        PostmasterCase{"amy@club.example", "amy@club.example", UserState::exists,
-                       "amy@club.example"},
-        PostmasterCase{"bob@example.org", "bob@example.org", UserState::missing,
-                       "postmaster@example.org"},
-        PostmasterCase{"me@elsewhere.test", "x@example.org", UserState::exists,
-                       "postmaster@example.org"},
-        PostmasterCase{"postmaster@example.org", "x@example.org", UserState::exists,
-                       "postmaster@example.org"}));
+    testing::Values(PostmasterCase{"bob@example.net", "bob@example.org", UserState::exists,
+                                   "bob@example.org"},
+                    PostmasterCase{"amy@club.example", "amy@club.example", UserState::exists,
+                                   "amy@club.example"},
+                    PostmasterCase{"bob@example.org", "bob@example.org", UserState::missing,
+                                   "postmaster@example.org"},
+                    PostmasterCase{"me@elsewhere.test", "x@example.org", UserState::exists,
+                                   "postmaster@example.org"},
+                    PostmasterCase{"postmaster@example.org", "x@example.org", UserState::exists,
+                                   "postmaster@example.org"}));
 
 TEST(Resolve, PostmasterWaitsWhenTheLookupIsOutOfOrder) {
   conf::Settings settings = house();

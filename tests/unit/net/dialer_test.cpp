@@ -45,15 +45,22 @@ UniqueFd accept_one(const UniqueFd& listener, Endpoint* peer = nullptr) {
   return fd;
 }
 
-// Says hello and hears the answer; closes.
+// Says hello and hears a line; closes.
 Task<std::string> hello(std::unique_ptr<Stream> stream, base::MonoTime deadline = soon()) {
   stream->set_deadline(deadline);
   const auto written = co_await stream->write("hello\r\n");
   if (!written) {
     co_return written.error().message();
   }
-  const auto got = co_await stream->read();
-  co_return got ? std::string(*got) : got.error().message();
+  std::string line;
+  while (!line.ends_with('\n')) {
+    const auto got = co_await stream->read();
+    if (!got || got->empty()) {
+      co_return got ? "end of file" : got.error().message();
+    }
+    line += *got;
+  }
+  co_return line;
 }
 
 struct DialerTest : testing::Test {
