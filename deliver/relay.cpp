@@ -19,6 +19,8 @@ namespace {
 
 using base::LogLevel;
 
+constexpr std::size_t kPieceOctets = 65536;
+
 std::string make_nonce(base::Random& random) {
   std::array<std::byte, 18> octets{};
   random.fill(octets);
@@ -56,7 +58,7 @@ class RelaySession {
   void before_read();
   void forget_stream();
   [[nodiscard]] bool stopping() const {
-    return args_.control != nullptr && args_.control->stopping_;
+    return args_.control != nullptr && args_.control->stopping();
   }
 
   RelayArgs& args_;
@@ -65,6 +67,7 @@ class RelaySession {
   SmtpClient client_;
   std::unique_ptr<net::Stream> stream_;
   std::unique_ptr<BodySource> body_;
+  std::optional<std::string_view> memory_;  // what is left of a body in memory
   std::string converted_;
   bool use_converted_ = false;
   bool lost_ = false;
@@ -188,11 +191,18 @@ net::Task<ClientStep> RelaySession::send_body() {
   }
   if (!body_) {
     body_ = mail_.open_body(client_.body_message());
-    if (const auto whole = body_->memory()) {
-      const ClientStep step = client_.on_body(*whole, true);
+    memory_ = body_->memory();
+  }
+  if (memory_) {
+    // In pieces, so that each has its own time on a slow line.
+    const std::string_view piece = memory_->substr(0, kPieceOctets);
+    memory_->remove_prefix(piece.size());
+    const bool last = memory_->empty();
+    const ClientStep step = client_.on_body(piece, last);
+    if (last) {
       body_.reset();
-      co_return step;
     }
+    co_return step;
   }
   const ClientStep step = co_await read_body();
   co_return step;
@@ -343,7 +353,8 @@ net::Task<RelayReport> relay(RelayArgs args) {
     co_await session.run();
     log_failure(args, report);
     // An opportunistic handshake that fails must not keep the mail (RFC 7435 3): once more without.
-    again = session.client().tls_failed() && tls == ClientTls::may && !args.hop.credentials;
+    again = session.client().tls_failed() && tls == ClientTls::may && !args.hop.credentials &&
+            (args.control == nullptr || !args.control->stopping());
     if (again) {
       tls = ClientTls::none;
       report.tls_given_up = true;

@@ -73,6 +73,7 @@ class RelayControl {
  public:
   void stop() { stopping_ = true; }  // what was begun is finished, nothing new is asked for
   void abort();                      // closes the connection now
+  [[nodiscard]] bool stopping() const { return stopping_; }
 
  private:
   friend class RelaySession;

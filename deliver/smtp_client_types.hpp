@@ -37,7 +37,9 @@ enum class Phase : std::uint8_t {
 };
 [[nodiscard]] std::string_view phase_name(Phase phase);
 
-// What a verdict is about, so that the caller knows whether another host may do better.
+// What a verdict is about, so that the caller knows whether another host may do better: one of
+// scope host is final only when no other host is left, even if it says "failed" (a 554 greeting,
+// RFC 5321 3.1).
 enum class Scope : std::uint8_t {
   recipient,  // this recipient
   message,    // every recipient of this message

@@ -87,14 +87,18 @@ class Finder {
         message.crc == message.marker->crc) {
       return message.end;  // whole
     }
-    // The marker says where it ended, unless a mail reader changed its length.
-    const std::uint64_t length = message.marker->size + 1;  // with its blank line
+    // The marker says where it ended, unless a mail reader changed its length. That of a large
+    // message may be the one written before its size was known.
+    const auto size = message.marker->size == 0 ? content_size(message.marker->uid)
+                                                : base::Result<std::uint64_t>(message.marker->size);
+    if (!size) return size;
+    const std::uint64_t length = *size + 1;  // with its blank line
     if (length <= size_ - message.content) {
       const std::uint64_t end = message.content + length;
       if (end == size_) return end;
       const auto behind = octets(end, 5);
       if (!behind) return tl::unexpected(behind.error());
-      if (*behind == "From " || behind->front() == '\0') return end;
+      if (std::string_view("From ").starts_with(behind->substr(0, behind->find('\0')))) return end;
     }
     return separator_behind(message.content);
   }
@@ -112,6 +116,21 @@ class Finder {
       at += kWindow - kSeparator.size();
     }
     return size_;
+  }
+
+  base::Result<std::uint64_t> content_size(const std::string& uid) {
+    for (const Delivery& delivery : deliveries_) {
+      if (delivery.uid != uid) continue;
+      Rendition rendition(disk_, delivery, Format::mbox);
+      std::string piece;
+      for (bool more = true; more;) {
+        const auto next = rendition.next(&piece);
+        if (!next) return tl::unexpected(next.error());
+        more = *next;
+      }
+      return rendition.octets();
+    }
+    return 0;
   }
 
   // The end of a wanted message whose marker is lost but whose other octets, as far as they are not

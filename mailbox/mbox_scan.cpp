@@ -33,6 +33,13 @@ bool is_quoted_separator(std::string_view line) {
   return quotes > 0 && line.substr(quotes).starts_with("From ");
 }
 
+// What a lost sector leaves of the start of a From_ line: nothing, or a part before NUL.
+bool is_torn_start(std::string_view line) {
+  static constexpr std::string_view kSeparator = "From ";
+  const std::size_t nul = line.find('\0');
+  return nul < kSeparator.size() && kSeparator.starts_with(line.substr(0, nul));
+}
+
 class Scanner {
  public:
   explicit Scanner(std::uint64_t from) : at_(from) {}
@@ -40,7 +47,7 @@ class Scanner {
   // A line with its LF, or a piece of one: `starts` and `ends` tell.
   void line(std::string_view text, bool starts, bool ends) {
     if (starts) {
-      if (text.front() == '\0' && scan_.nul_lines.size() < kMaxNulLines) {
+      if (is_torn_start(text) && scan_.nul_lines.size() < kMaxNulLines) {
         scan_.nul_lines.push_back(at_);
       }
       if (boundary_ && text.starts_with("From ")) {
@@ -74,6 +81,7 @@ class Scanner {
     current_ = MboxMessage();
     current_.start = at_;
     current_.content = current_.content_end = at_ + from_line.size();
+    current_.has_nul = from_line.find('\0') != std::string_view::npos;
     hashed_.assign(from_line);
     reader_field_ = false;
     blank_ = 0;

@@ -41,7 +41,8 @@ struct MboxMessage {
 struct MboxScan {
   std::uint32_t crc = 0;  // CRC-32C of everything scanned
   std::vector<MboxMessage> messages;
-  std::vector<std::uint64_t> nul_lines;  // lines that begin with NUL: what a lost sector leaves
+  // Lines that begin with NUL, or with a part of "From " and NUL: what a lost sector leaves.
+  std::vector<std::uint64_t> nul_lines;
 };
 
 // Scans [from, size) of the file; `from` must be the start of the file or of a message.

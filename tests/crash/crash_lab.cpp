@@ -166,7 +166,7 @@ class Life {
   // One mailbox cannot be written for a while: its mail waits in the log.
   void obstruct() {
     const std::string box = house_->box_path(scenario_.options.users.back());
-    const base::MonoTime end = world_.now() + 80s;
+    const base::MonoTime end = world_.now() + 50s;  // before the first retry
     disk_.set_fault_hook([this, box, end](const sim::DiskOp& op) {
       sim::DiskFault fault;
       if (world_.now() < end && op.path.starts_with(box)) fault.error = EACCES;
@@ -267,6 +267,7 @@ class Campaign {
     Life life(scenario_, *disk, kDaySeed, Knowledge(), 0);
     life.live_the_day();
     report_.operations = disk->operations();
+    report_.recycled = life.house().counters().spool.recycled;
     log_ = disk->log();
     if (scenario_.plant != Plant::none) return;
     std::vector<std::string> broken;

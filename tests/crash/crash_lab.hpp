@@ -44,6 +44,7 @@ struct Effort {
 
 struct Report {
   std::uint64_t operations = 0;  // of the undisturbed day
+  std::uint64_t recycled = 0;    // log segments, on that day
   std::uint64_t cases = 0;
   std::vector<std::string> violations;  // each names scenario, operation, losses and broken promise
   void add(const Report& other);

@@ -105,7 +105,7 @@ class Life(unittest.TestCase):
         self.server.write_conf("msg_max_size lots")
         self.server.process.send_signal(signal.SIGHUP)
         end = time.monotonic() + 20
-        while "msg_max_size" not in self.server.read_log() and time.monotonic() < end:
+        while "reload refused" not in self.server.read_log() and time.monotonic() < end:
             time.sleep(0.1)
         self.assertRegex(self.server.read_log(), r"error: .*msg_max_size")
         with smtplib.SMTP("127.0.0.1", self.server.port["smtp"]) as fresh:

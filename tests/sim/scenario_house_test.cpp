@@ -103,30 +103,11 @@ class Theatre {
       house_->kill();
       disk_->kill();
     } else {
-      {
-        auto t = base::read_file(*disk_, std::string("/spool/drop/") + getenv("U"), 1 << 30);
-        FILE* f = fopen("/tmp/box.before", "w");
-        if (t) fwrite(t->data(), 1, t->size(), f);
-        fclose(f);
-      }
       disk_->cut_now();
       disk_->crash(LossPolicy::random(random_.next_u64()));
-      {
-        auto t = base::read_file(*disk_, std::string("/spool/drop/") + getenv("U"), 1 << 30);
-        FILE* f = fopen("/tmp/box.crash", "w");
-        if (t) fwrite(t->data(), 1, t->size(), f);
-        fclose(f);
-      }
     }
     world_.run_for(base::Duration(random_.below(3'000'000)));
     open_house();
-    world_.run_until_true([&] { return house_->serving(); }, 1min);
-    {
-      auto t = base::read_file(*disk_, std::string("/spool/drop/") + getenv("U"), 1 << 30);
-      FILE* f = fopen("/tmp/box.end", "w");
-      if (t) fwrite(t->data(), 1, t->size(), f);
-      fclose(f);
-    }
   }
 
   void finish(Outcome* outcome) {

@@ -218,7 +218,7 @@ TEST_F(RelayTest, TooManyRecipientsGoInFurtherTransactions) {
     const auto& outcomes = report.outcomes.at(0);
     ASSERT_EQ(outcomes.size(), 7U);
     EXPECT_EQ(outcomes[1].disposition, Disposition::failed);
-    for (const std::size_t i : {0, 2, 3, 4, 5, 6}) {
+    for (const std::size_t i : {0U, 2U, 3U, 4U, 5U, 6U}) {
       const bool taken = enough || i == 0 || i == 2;
       EXPECT_EQ(outcomes[i].disposition, taken ? Disposition::delivered : Disposition::deferred)
           << i;

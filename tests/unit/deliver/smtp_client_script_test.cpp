@@ -427,7 +427,7 @@ TEST(SmtpClient, GroupsChangeNoOutcome) {
     }
     std::vector<std::string> seen;
     for (const auto& extensions : {kModern, kLockStep, kChunking, kChunkingLockStep}) {
-      for (const std::size_t octets : {0, 1, 3}) {
+      for (const std::size_t octets : {0U, 1U, 3U}) {
         FakeServer server;
         server.extensions = extensions;
         std::string mail;

@@ -61,7 +61,7 @@ TEST(ReplyParser, ReadsReplies) {
       {"299 odd\r\n", 299, "", "odd"},
   };
   for (const Case& c : cases) {
-    for (const std::size_t piece : {0, 1, 2, 5}) {
+    for (const std::size_t piece : {0U, 1U, 2U, 5U}) {
       const Parsed parsed = parse(c.text, piece);
       EXPECT_EQ(parsed.status, Status::complete) << c.text;
       EXPECT_EQ(parsed.reply.code, c.code) << c.text;
@@ -76,7 +76,7 @@ TEST(ReplyParser, RefusesWhatIsNoReply) {
   for (const char* const text :
        {"\r\n", "OK\r\n", "+OK ready\r\n", "25\r\n", "2500 x\r\n", "250x\r\n", "150 hm\r\n",
         "650 hm\r\n", "250-a\r\n251 b\r\n", "250-a\r\nb\r\n", "HTTP/1.1 400", "\x16\x03\x01\x02"}) {
-    for (const std::size_t piece : {0, 1}) {
+    for (const std::size_t piece : {0U, 1U}) {
       EXPECT_EQ(parse(text, piece).status, Status::malformed) << base::printable(text);
     }
   }
