@@ -426,6 +426,7 @@ Scenario letters(const std::string& name, conf::MailboxFormat format, conf::Deli
   scenario.name = name;
   scenario.options.format = format;
   scenario.options.sync = sync;
+  scenario.options.segment_size = 64 * 1024;  // less to fill with zeros at each start
   return scenario;
 }
 
